@@ -1,0 +1,385 @@
+"""From an item to the results of its sources: ask, join, obtain, settle.
+
+Rules of this file: it knows requests, responses and failures, never images or
+stores. Each source ends in :meth:`SourceFlow._settle` or with a result, is
+counted once and logged at most once, and never costs the item or the others.
+
+Scrapy's names are kept where subclasses and tests reach for them:
+``info.downloading``, ``info.waiting``, ``info.downloaded`` and
+``_cache_result_and_execute_waiters`` mean what they mean there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from scrapy.exceptions import IgnoreRequest, ScrapyDeprecationWarning
+from scrapy.http import Request, Response
+from scrapy.http.request import NO_CALLBACK
+from scrapy.pipelines.images import ImagesPipeline
+from scrapy.utils.defer import ensure_awaitable, maybe_deferred_to_future
+from scrapy.utils.misc import arg_to_iter
+from scrapy.utils.python import global_object_name
+from scrapy.utils.request import referer_str
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from scrapy_imgpipe import stats
+from scrapy_imgpipe.compat import (
+    FileException,
+    current_page,
+    gather,
+    lean_failure,
+    make_lean,
+    referer,
+    translate,
+    without_bodies,
+)
+from scrapy_imgpipe.errors import (
+    DownloadFailed,
+    HookFailed,
+    ImagePipeError,
+    SourceRejected,
+    StoreFailed,
+)
+from scrapy_imgpipe.guards import check_url
+from scrapy_imgpipe.hooks import call
+from scrapy_imgpipe.records import Outcome
+from scrapy_imgpipe.sources import asked_url, check_request, lenient, requests_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
+
+    from scrapy_imgpipe.options import Options
+
+logger = logging.getLogger(__name__)
+
+_OUTCOMES = {
+    "downloaded": Outcome.STORED,
+    "cached": Outcome.CACHED,
+    "uptodate": Outcome.UP_TO_DATE,
+}
+
+
+class SourceFlow(ImagesPipeline):
+    """The part of the pipeline that turns items into asks and asks into results."""
+
+    options: Options
+    _first_ask: float | None = None
+
+    async def process_item(self, item: Any, spider: object = None) -> Any:
+        """Download, render and store the images of *item*, and fill its field.
+
+        Where ``get_media_requests`` raises, what it had yielded is processed
+        first, then the item fails with that error, as in Scrapy.
+        """
+        info = self.spiderinfo
+        if self._first_ask is None:
+            self._first_ask = time.monotonic()
+        requests, error = await self._requests_of(item, info)
+        results: list[FileInfoOrError] = []
+        if requests:
+            results = await gather([self._ask(request, info, item) for request in requests])
+        if error is not None:
+            raise error
+        return await ensure_awaitable(self.item_completed(results, item, info))
+
+    def get_media_requests(self, item: Any, info: MediaPipeline.SpiderInfo) -> list[Request]:
+        """Return one request per entry of the item's URL field, in order.
+
+        An entry that cannot be downloaded gives a request that is never sent
+        and ends as a failed result.
+
+        Raises:
+            TypeError: where the field is no list and the caller is not
+                ``process_item``, which takes any iterable.
+        """
+        return requests_for(item, self.images_urls_field)
+
+    async def _requests_of(
+        self, item: Any, info: MediaPipeline.SpiderInfo
+    ) -> tuple[list[Any], Exception | None]:
+        requests: list[Any] = []
+        with lenient():
+            try:
+                made: Any = self.get_media_requests(item, info)
+                if inspect.isasyncgen(made):
+                    async for request in made:
+                        requests.append(request)  # noqa: PERF401 - kept when it raises
+                else:
+                    made = await ensure_awaitable(made)
+                    for request in arg_to_iter(made):
+                        requests.append(request)  # noqa: PERF402 - kept when it raises
+            except Exception as error:  # noqa: BLE001 - raised by the caller
+                return requests, error
+        return requests, None
+
+    async def _ask(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfoOrError:
+        try:
+            check_url(check_request(request).url, self.options.allowed_schemes)
+            self._prepare(request)
+            result = await self._process_request(request, info, item)
+        except Exception as error:  # noqa: BLE001 - each ends as a failed result
+            result = self._settle(error, request, info)
+        if isinstance(result, Failure):
+            result.imgpipe_url = asked_url(request)  # type: ignore[attr-defined]
+            return False, result
+        return True, result
+
+    def _prepare(self, request: Request) -> None:
+        """Give *request* what the settings ask for and the user has not set."""
+        if not request.priority:
+            request.priority = self.options.priority
+        if self.options.allow_offsite:
+            request.meta.setdefault("allow_offsite", True)
+        page = current_page.get() if self.options.referer else None
+        if page is not None and "Referer" not in request.headers:
+            value = referer(page, request.url)
+            if value is not None:
+                request.headers["Referer"] = value
+
+    async def _process_request(  # type: ignore[override]  # a failure is returned, not raised
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | Failure:
+        """Obtain *request* once: who asks for it again waits for the first."""
+        fingerprint = self._fingerprinter.fingerprint(request)
+        errback = request.errback
+        request.callback, request.errback = NO_CALLBACK, None
+        if fingerprint in info.downloaded:
+            self._count(Outcome.JOINED)
+            result = info.downloaded[fingerprint]
+        else:
+            waiter: Deferred[Any] = Deferred()
+            info.waiting[fingerprint].append(waiter)
+            if fingerprint in info.downloading:
+                self._count(Outcome.JOINED)
+            else:
+                info.downloading.add(fingerprint)
+                await self._obtain_for_all(fingerprint, request, info, item)
+            (result,) = await maybe_deferred_to_future(waiter)
+        if isinstance(result, Failure):
+            return await self._through_errback(lean_failure(result.value), errback)
+        return dict(result) if type(result) is dict else result  # type: ignore[return-value]
+
+    async def _obtain_for_all(
+        self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> None:
+        result: FileInfo | Failure = lean_failure(
+            translate(HookFailed("The crawl ended before the image was stored", "interrupted"))
+        )
+        try:
+            result = await self._obtain(request, info, item)
+        finally:  # also when cancelled: nobody may wait for ever
+            self._cache_result_and_execute_waiters(result, fingerprint, info)
+
+    async def _obtain(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | Failure:
+        try:
+            result = await self._stored(request, info, item)
+            if not result:
+                result = await self._check_media_to_download(request, info, item)
+        except Exception as error:  # noqa: BLE001 - each ends as a failed result
+            return self._settle(error, request, info)
+        status = result.get("status") if isinstance(result, dict) else None
+        self._count(_OUTCOMES.get(status or "downloaded", Outcome.STORED))
+        return result
+
+    async def _stored(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        found = call(self.media_to_download, request, info, item=item)
+        result: FileInfo | None = await ensure_awaitable(found)
+        return result
+
+    async def _check_media_to_download(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> Any:
+        downloaded = False
+        try:
+            self._modify_media_request(request)
+            response = await self._download(request)
+            downloaded = True
+            return await ensure_awaitable(
+                call(self.media_downloaded, response, request, info, item=item)
+            )
+        except Exception as error:  # noqa: BLE001 - the user's hook decides
+            failure = Failure(error)
+            failure.imgpipe_downloaded = downloaded  # type: ignore[attr-defined]
+            result: Any = self.media_failed(failure, request, info)
+        result = await ensure_awaitable(result)
+        if isinstance(result, Failure):
+            warnings.warn(
+                f"{global_object_name(self.media_failed)} returned a Failure instance."
+                " This is deprecated, please raise an exception instead.",
+                category=ScrapyDeprecationWarning,
+                stacklevel=1,
+            )
+            result.raiseException()
+        return result
+
+    async def _download(self, request: Request) -> Response:
+        """Send *request* through the downloader and its middlewares.
+
+        The seam for admission: what decides when a source may go stands here.
+        """
+        assert self.crawler.engine is not None
+        return await self.crawler.engine.download_async(request)
+
+    def media_failed(
+        self, failure: Failure, request: Request, info: MediaPipeline.SpiderInfo
+    ) -> NoReturn:
+        """Say in one log line why *request* failed, and raise our error for it.
+
+        Raises:
+            FileException: the error in *failure* where it is one already, else
+                one of ours with its ``code``.
+        """
+        error = failure.value
+        if isinstance(error, IgnoreRequest):
+            error = SourceRejected(_one_line(error), "filtered")
+        elif not isinstance(error, (ImagePipeError, FileException)):
+            if getattr(failure, "imgpipe_downloaded", False):
+                self._log(error, request, info)
+                error = HookFailed(_one_line(error))
+                _mark(error, logged=True)
+            else:
+                error = DownloadFailed(_one_line(error))
+        self._log(error, request, info)
+        raise _as_scrapys(error) from None
+
+    def _settle(
+        self, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
+    ) -> Failure:
+        """Log *error* unless that was done, count its outcome, return it without weight."""
+        self._log(error, request, info)
+        outcome = outcome_of(error)
+        self._count(outcome)
+        error = _as_scrapys(error)
+        _mark(error, outcome=outcome)
+        return lean_failure(error)
+
+    def _cache_result_and_execute_waiters(
+        self, result: FileInfo | Failure, fp: bytes, info: MediaPipeline.SpiderInfo
+    ) -> None:
+        kept = result
+        if isinstance(result, Failure) and result.value is not None:
+            make_lean(result)
+            value = without_bodies(result.value)
+            kept = result if value is result.value else lean_failure(value)
+        info.downloading.remove(fp)
+        info.downloaded[fp] = kept
+        for waiter in info.waiting.pop(fp):
+            waiter.callback((result,))  # type: ignore[arg-type]  # a tuple: no errback chain
+
+    async def _through_errback(
+        self, failure: Failure, errback: Callable[[Failure], Any] | None
+    ) -> Any:
+        if errback is None:
+            return failure
+        try:
+            return await ensure_awaitable(errback(failure))
+        except Exception as error:  # noqa: BLE001 - the errback's own failure is the result
+            return lean_failure(error)
+
+    def _count(self, outcome: str) -> None:
+        self.crawler.stats.inc_value(stats.OUTCOME + outcome)
+
+    def _log(self, error: Exception, request: object, info: MediaPipeline.SpiderInfo) -> None:
+        """Log one line for a failed source, once for the same error."""
+        if _is_logged(error):
+            return
+        _mark(error, logged=True)
+        level, exc_info = _level(error)
+        kind, deed = _words(error)
+        logger.log(
+            level,
+            "File (%(kind)s): %(deed)s from %(request)s referred in <%(referer)s>: %(reason)s",
+            {
+                "kind": kind,
+                "deed": deed,
+                "request": request if isinstance(request, Request) else asked_url(request),
+                "referer": referer_str(request) if isinstance(request, Request) else None,
+                "reason": _one_line(error),
+            },
+            exc_info=exc_info,
+            extra={"spider": info.spider},
+        )
+
+
+def outcome_of(error: BaseException) -> str:
+    """Return the outcome code of a failed source.
+
+    A user's error raised while ours was handled ends as ours; a user's own
+    ``FileException`` is a refusal; anything else is a mistake in a hook.
+    """
+    for link in _chain(error):
+        code = getattr(link, "imgpipe_outcome", getattr(link, "code", None))
+        if isinstance(link, ImagePipeError) or hasattr(link, "imgpipe_outcome"):
+            return str(code)
+    return Outcome.FILTERED if isinstance(error, FileException) else Outcome.HOOK_FAILED
+
+
+def _level(error: Exception) -> tuple[int, Exception | None]:
+    """Return the level, and the error itself where its traceback helps."""
+    if isinstance(error, SourceRejected):
+        return logging.DEBUG, None
+    if isinstance(error, StoreFailed):
+        return logging.ERROR, None
+    if isinstance(error, (ImagePipeError, FileException)):
+        return logging.WARNING, None
+    return logging.ERROR, error
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """Return the two words of Scrapy's log lines for this kind of error."""
+    if isinstance(error, ImagePipeError) and error.code == "filtered":
+        return "filtered", "Not downloading image"
+    if isinstance(error, DownloadFailed):
+        return getattr(error, "imgpipe_words", ("unknown-error", "Error downloading image"))
+    if isinstance(error, (ImagePipeError, FileException)):
+        return "error", "Error processing file"
+    return "unknown-error", "Error processing file"
+
+
+def _as_scrapys(error: Exception) -> Exception:
+    if not isinstance(error, ImagePipeError):
+        return error
+    translated = translate(error)
+    translated.__dict__.update(vars(error))
+    return translated
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    links: list[BaseException] = []
+    while error is not None and error not in links:
+        links.append(error)
+        error = error.__cause__ or error.__context__
+    return links
+
+
+def _is_logged(error: BaseException) -> bool:
+    return any(getattr(link, "imgpipe_logged", False) for link in _chain(error))
+
+
+def _mark(error: BaseException, **facts: object) -> None:
+    """Note *facts* on *error* itself: it is what travels through users' hooks."""
+    with suppress(AttributeError):  # an exception class with __slots__
+        for name, fact in facts.items():
+            setattr(error, f"imgpipe_{name}", fact)
+
+
+def _one_line(error: BaseException | None) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, (ImagePipeError, FileException, IgnoreRequest)) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,165 @@
+"""Open image bytes, and turn the picture the way its EXIF says.
+
+No file names, no network: Pillow reads from memory. Which decoders may see the
+bytes is the caller's allow-list, and PostScript is not on the default one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
+
+from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
+from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# How the first bytes of each format look, only to word a refusal: Pillow alone
+# decides what is opened. Tight on purpose, so that no text page counts as a picture.
+_SIGNATURES = {
+    name: re.compile(pattern, re.DOTALL)
+    for name, pattern in {
+        "JPEG": rb"\xff\xd8\xff",
+        "PNG": rb"\x89PNG\r\n\x1a\n",
+        "GIF": rb"GIF8[79]a",
+        "WEBP": rb"RIFF....WEBP",
+        "AVIF": rb"....ftypavi[fs]",
+        "HEIF": rb"....ftyp(hei[cmsx]|hev[cx]|mif1|msf1)",
+        "BMP": rb"BM.{4}\0{4}",
+        "TIFF": rb"II[*+]\0|MM\0[*+]",
+        "ICO": rb"\x00\x00\x01\x00[^\x00]\x00",
+        "PPM": rb"P[1-6]\s+\d",
+        "JPEG2000": rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
+        "JXL": rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+        "EPS": rb"\x04?%!PS|\xc5\xd0\xd3\xc6",
+        "PSD": rb"8BPS\0",
+        "ICNS": rb"icns",
+        "DDS": rb"DDS \x7c\0\0\0",
+        "QOI": rb"qoif",
+        "WMF": rb"\xd7\xcd\xc6\x9a\0\0",
+    }.items()
+}
+
+# EXIF 2.3, tag 274; 1 is upright.
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+#: The turns that exchange width and height.
+QUARTER_TURNS = frozenset(
+    {Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90}
+)
+
+# Where an orientation may be written; none survives the turn, or it would turn again.
+_ORIENTED_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
+
+# PNG expands shallow and shortens deep samples; Pillow 13 leaves tRNS as it was written.
+_SAMPLE_SCALES = {"L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
+
+_plugins_lock = threading.Lock()
+
+
+def _openable(formats: Collection[str]) -> tuple[str, ...]:
+    """Return *formats* as ``Image.open`` takes them, with their plug-ins loaded."""
+    names = ["JPEG" if name.upper() == "MPO" else name.upper() for name in formats]
+    with _plugins_lock:
+        Image.preinit()
+        if not Image.OPEN.keys() >= set(names):
+            Image.init()
+    return tuple(name for name in dict.fromkeys(names) if name in Image.OPEN)
+
+
+def _refusal(data: bytes, allowed: Collection[str]) -> ImagePipeError:
+    """Return the error for bytes that no allowed decoder recognised."""
+    for name, signature in _SIGNATURES.items():
+        if signature.match(data):
+            if name in allowed:
+                return ImageBroken(f"Image cannot be decoded: unreadable {name} header")
+            return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
+    return SourceRejected("Not an image of any known format", "not-an-image")
+
+
+def _mend_transparency(image: Image.Image) -> None:
+    """Bring the transparent colour of a PNG to the scale of the decoded samples."""
+    transparent = image.info.get("transparency")
+    if image.format != "PNG" or transparent is None or not getattr(image, "tile", None):
+        return
+    scale = _SAMPLE_SCALES.get(str(image.tile[0].args))  # type: ignore[attr-defined]
+    if scale is not None and isinstance(transparent, int):
+        image.info["transparency"] = int(transparent * scale)
+    elif scale is not None and isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(int(value * scale) for value in transparent)
+
+
+@sealed
+def open_image(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Image.Image:
+    """Open *data* without decoding its pixels yet.
+
+    Closing the image gives its memory back; no file is involved.
+
+    Args:
+        data: a whole image file.
+        formats: the only decoders that see *data*; ``MPO`` and ``JPEG`` are one.
+
+    Raises:
+        SourceRejected: ``not-an-image``, ``format-not-allowed`` or ``too-many-pixels``
+            (above twice ``PIL.Image.MAX_IMAGE_PIXELS``, which stays as it is).
+        ImageBroken: an allowed format whose header cannot be read.
+    """
+    allowed = _openable(formats)
+    try:
+        image = Image.open(io.BytesIO(data), formats=allowed)
+    except UnidentifiedImageError:
+        refusal = _refusal(data, allowed)
+    else:
+        _mend_transparency(image)
+        return image
+    raise refusal
+
+
+def turn_of(image: Image.Image) -> Transpose | None:
+    """Return the turn that makes *image* upright, or None when it is or cannot be told.
+
+    A PNG may carry its EXIF behind the pixels: load it first.
+    """
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - EXIF is free-form; a bad one is no reason to lose a photo
+        return None
+
+
+@sealed
+def upright(image: Image.Image) -> Image.Image:
+    """Turn *image* as its EXIF orientation says.
+
+    Args:
+        image: any mode; decoded now if it was not, and not modified.
+
+    Returns:
+        *image* itself, with its ``format``, when there is nothing to turn; else a new
+        image that carries no EXIF or XMP, so that it cannot be turned twice.
+
+    Raises:
+        ImageBroken: the pixels do not decode to their end.
+    """
+    image.load()
+    turn = turn_of(image)
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    for key in _ORIENTED_KEYS:
+        turned.info.pop(key, None)
+    return turned

@@ -1,0 +1,79 @@
+"""ICC profiles: bring pixels to sRGB.
+
+A profile comes from the page, so it may be hostile, huge or nonsense: then it counts
+as missing. Transforms are cached, bounded, and shared between threads: lcms2 allows
+that once its one-pixel cache is off.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+from PIL import Image, ImageChops, ImageCms
+
+#: Longest profile that is looked at, in bytes. Press profiles reach about 3 MB.
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
+
+#: Largest difference, of 255, by which a profile still counts as sRGB: the many
+#: makers of sRGB round differently. Display P3 is off by 60 and more.
+SRGB_TOLERANCE = 3
+
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
+_SPACES = {"RGB": "RGB", "CMYK": "CMYK"}
+
+
+def _sampler() -> Image.Image:
+    """Return all 9 x 9 x 9 combinations of evenly spaced channel values."""
+    steps = [round(step * 255 / 8) for step in range(9)]
+    pixels = bytes(value for r in steps for g in steps for b in steps for value in (r, g, b))
+    return Image.frombytes("RGB", (81, 9), pixels)
+
+
+def _changes_little(transform: ImageCms.ImageCmsTransform) -> bool:
+    before = _sampler()
+    bands = ImageChops.difference(before, transform.apply(before)).split()
+    return all(band.getextrema()[1] <= SRGB_TOLERANCE for band in bands)  # type: ignore[operator]
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return what brings *mode* to sRGB; None when *profile* is sRGB or unusable."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != mode:
+            return None
+        transform = ImageCms.ImageCmsTransform(
+            source,
+            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=_FLAGS,
+        )
+        if mode == "RGB" and _changes_little(transform):
+            return None
+    except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
+        return None
+    return transform
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert *image* from its ICC *profile* to sRGB, relative colorimetric.
+
+    Args:
+        image: ``RGB`` or ``CMYK`` (0 is no ink); not modified.
+        profile: as found in the file; may be of another colour space or broken.
+
+    Returns:
+        A new ``RGB`` image without a profile; or *image* itself when the profile is
+        missing, unusable, sRGB already, or one for other channels.
+    """
+    if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
+        return image
+    transform = _transform(profile, image.mode)
+    if transform is None:
+        return image
+    converted = transform.apply(image)
+    del converted.info["icc_profile"]
+    return converted

@@ -1,0 +1,118 @@
+"""Sizes and shrinking: what ``Image.thumbnail`` does, from an image decoded smaller.
+
+Pixels only; nothing is encoded or decoded here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PIL.Image import Resampling, Transpose
+
+from scrapy_imgpipe.imaging.decode import QUARTER_TURNS
+from scrapy_imgpipe.imaging.failures import sealed
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from collections.abc import Callable, Iterable, Iterator
+
+#: How many times larger than its target an image stays before the last, good filter.
+#: 2.0 is what ``Image.thumbnail`` takes; JPEG is scaled while decoding by the same.
+REDUCING_GAP = 2.0
+
+Size = tuple[int, int]
+
+
+def _nearest(number: float, error: Callable[[int], float]) -> int:
+    return max(min(math.floor(number), math.ceil(number), key=error), 1)
+
+
+def fit_inside(size: Size, box: tuple[float, float]) -> Size:
+    """Return the size that ``Image.thumbnail(box)`` gives an image of *size*.
+
+    The aspect is kept as well as whole pixels allow. Never larger than *size*, never
+    below 1 pixel a side.
+
+    Args:
+        size: width and height in pixels, 1 or more.
+        box: width and height to fit inside; fractions are dropped, and where Pillow
+            would divide by zero, 1 is taken.
+    """
+    width, height = size
+    x, y = max(math.floor(box[0]), 1), max(math.floor(box[1]), 1)
+    if x >= width and y >= height:
+        return size
+    aspect = width / height
+    if x / y >= aspect:
+        return _nearest(y * aspect, lambda n: abs(aspect - n / y)), y
+    return x, _nearest(x / aspect, lambda n: abs(aspect - x / n) if n else 0)
+
+
+@sealed
+def shrink(image: Image.Image, box: tuple[float, float]) -> Image.Image:
+    """Return a copy of *image* that fits inside *box*, in high quality.
+
+    Args:
+        image: ``RGB`` or ``L``; a palette would be resampled without smoothing.
+        box: width and height; the result is ``fit_inside(image.size, box)``.
+    """
+    size = fit_inside(image.size, box)
+    return image.resize(size, Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The pixels that variants are made from.
+
+    Attributes:
+        image: ``RGB``, maybe decoded at 1/2, 1/4 or 1/8 of its scale.
+        size: of the image at full scale and upright; variants take theirs from it.
+        box: the part of *image* that is picture; scaled decoding rounds up, and the
+            rest of the last row and column would shift the edges.
+        turn: what makes *image* upright, if it is not.
+        profile: ICC profile of *image* when it may not be sRGB.
+    """
+
+    image: Image.Image
+    size: Size
+    box: tuple[float, float, float, float]
+    turn: Transpose | None = None
+    profile: bytes | None = None
+
+    def turned(self, size: Size) -> Size:
+        """Return an upright *size* as it is in :attr:`image`, or the other way round."""
+        return (size[1], size[0]) if self.turn in QUARTER_TURNS else size
+
+
+def _smallest_double(done: list[Image.Image], size: Size) -> Image.Image | None:
+    """Return the smallest of *done* (largest first) that is twice *size* or more."""
+    for larger in reversed(done):
+        if larger.width >= 2 * size[0] and larger.height >= 2 * size[1]:
+            return larger
+    return None
+
+
+def descend(base: Base, sizes: Iterable[Size]) -> Iterator[tuple[Size, Image.Image]]:
+    """Yield one image for each different size, the largest first.
+
+    Each is made from the smallest larger one that is at least twice as large.
+
+    Args:
+        base: see there; not modified.
+        sizes: upright, from :func:`fit_inside`.
+
+    Yields:
+        The upright size as it was asked for, and an image that is not yet turned.
+    """
+    done: list[Image.Image] = []
+    for size in sorted(set(sizes), key=math.prod, reverse=True):
+        target = base.turned(size)
+        larger = _smallest_double(done, target)
+        if larger is None:
+            small = base.image.resize(target, Resampling.LANCZOS, base.box, REDUCING_GAP)
+        else:
+            small = larger.resize(target, Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+        done.append(small)
+        yield size, small

@@ -1,0 +1,198 @@
+"""Every setting of the package, once: name, default, what is expected, parser, one-line doc.
+
+No imports but the standard library and the errors: settings arrive through a
+function, so nothing here knows Scrapy. The table of the README is generated
+from :func:`table`.
+
+Settings of Scrapy's own image pipeline stand here too, so that a wrong value is
+found at the start and said in the same words; their default is the class
+attribute of the pipeline (``EXPIRES``, ``MIN_WIDTH``, ``THUMBS``, ...).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from scrapy_imgpipe.errors import SettingError
+
+#: ``(key that was found, value)``; the value is None where the setting is not set.
+Lookup = Callable[[str], tuple[str, object]]
+
+#: Schemes that Scrapy 2.16 and later has download handlers for, without ``file``.
+SCHEMES = ("http", "https", "data", "ftp", "s3")
+
+#: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
+#: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it (2.5 s
+#: for 6 noisy megapixels, measured 2026-11), ``TGA`` and others because they have no
+#: signature, so that any bytes would be an image.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """Turns what a user wrote into a value.
+
+    Attributes:
+        expected: what a good value is, to follow the word "Expected".
+        parse: raises ``ValueError`` or ``TypeError`` for anything else.
+    """
+
+    expected: str
+    parse: Callable[[Any], Any]
+
+
+def whole_number(minimum: int | None = None, unit: str = "") -> Parser:
+    """Accept an int, or its decimal digits as the command line gives them."""
+
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise TypeError
+        number = int(value)
+        if minimum is not None and number < minimum:
+            raise ValueError
+        return number
+
+    of_unit = f" of {unit}" if unit else ""
+    at_least = f", {minimum} or more," if minimum is not None else ""
+    return Parser(f"whole number{of_unit}{at_least}", parse)
+
+
+def _parse_boolean(value: Any) -> bool:
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if isinstance(value, (bool, int, str)) and (word := str(value).lower()) in words:
+        return words[word]
+    raise TypeError
+
+
+def _parse_words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",")]
+    if not isinstance(value, Collection) or isinstance(value, (bytes, Mapping)):
+        raise TypeError
+    if not value or not all(isinstance(word, str) and word for word in value):
+        raise ValueError
+    return tuple(value)
+
+
+def _parse_schemes(value: Any) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _parse_words(value))
+
+
+def _parse_formats(value: Any) -> tuple[str, ...]:
+    return tuple(word.upper() for word in _parse_words(value))
+
+
+def _parse_statuses(value: Any) -> tuple[int, ...]:
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
+        value = str(value).split(",")
+    if not isinstance(value, Collection) or isinstance(value, (bytes, Mapping)) or not value:
+        raise TypeError
+    statuses = tuple(whole_number().parse(status) for status in value)
+    if not all(100 <= status <= 599 for status in statuses):  # noqa: PLR2004 - RFC 9110, 15
+        raise ValueError
+    return statuses
+
+
+def _parse_colour(value: Any) -> tuple[int, int, int]:
+    if isinstance(value, str) and value.startswith("#") and len(value) == len("#rrggbb"):
+        value = tuple(bytes.fromhex(value[1:]))
+    if not isinstance(value, (list, tuple)):
+        raise TypeError
+    red, green, blue = (whole_number(0).parse(part) for part in value)
+    if max(red, green, blue) > 255:  # noqa: PLR2004 - 8 bits a channel
+        raise ValueError
+    return red, green, blue
+
+
+def _parse_thumbs(value: Any) -> dict[str, tuple[int, int]]:
+    if isinstance(value, str):
+        value = json.loads(value)
+    if not isinstance(value, Mapping):
+        raise TypeError
+    for size in value.values():
+        width, height = size
+        if isinstance(size, str) or not min(float(width), float(height)) >= 1:
+            raise ValueError
+    return dict(value)
+
+
+BOOLEAN = Parser("True or False", _parse_boolean)
+SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
+FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
+STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
+COLOUR = Parser("three numbers from 0 to 255 or '#rrggbb'", _parse_colour)
+THUMBS = Parser("dict of name to (width, height) in pixels, 1 or more each,", _parse_thumbs)
+
+
+def usable_cpus() -> int:
+    """Return how many processors this process may run on, 1 or more."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _setting(name: str, default: Any, parser: Parser, doc: str, shown: str | None = None) -> Any:
+    metadata = {"name": name, "parser": parser, "doc": doc, "shown": shown or repr(default)}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """All settings, read once and checked; see :func:`table` for each one's meaning."""
+
+    # fmt: off
+    priority: int = _setting("IMGPIPE_PRIORITY", 0, whole_number(), "Priority of image requests that have none of their own; higher goes first.")
+    workers: int | None = _setting("IMGPIPE_WORKERS", None, whole_number(1, "threads"), "Threads that decode, encode, hash and write, beside the event loop.", "usable CPUs")
+    keep_failed: bool = _setting("IMGPIPE_KEEP_FAILED", False, BOOLEAN, "Leave a slot with `outcome` and `reason` in `images` for each failed URL, so that both lists line up.")
+    background: tuple[int, int, int] = _setting("IMGPIPE_BACKGROUND", (255, 255, 255), COLOUR, "What shows through transparent pixels: red, green, blue.")
+    allowed_schemes: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_SCHEMES", SCHEMES, SCHEME_LIST, "URL schemes that are downloaded; add `file` to let pages name local files, as Scrapy does.")
+    formats: tuple[str, ...] = _setting("IMGPIPE_FORMATS", FORMATS, FORMAT_LIST, "Formats that are decoded, in Pillow's names; add `JPEG2000` for what Scrapy decodes as well, `EPS` only for bytes you trust.")
+    statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
+    referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, never from https to http.")
+    allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")
+    expires: int | None = _setting("IMAGES_EXPIRES", None, whole_number(None, "days"), "Days after which a stored image is downloaded again; 0 always downloads.", "90")
+    min_width: int | None = _setting("IMAGES_MIN_WIDTH", None, whole_number(None, "pixels"), "Images narrower than this are refused; 0 accepts all.", "0")
+    min_height: int | None = _setting("IMAGES_MIN_HEIGHT", None, whole_number(None, "pixels"), "Images lower than this are refused; 0 accepts all.", "0")
+    thumbs: dict[str, tuple[int, int]] | None = _setting("IMAGES_THUMBS", None, THUMBS, "Thumbnails to make: name to the box, in pixels, that they fit inside.", "{}")
+    allow_redirects: bool = _setting("MEDIA_ALLOW_REDIRECTS", False, BOOLEAN, "Follow redirects of image URLs.")
+    # fmt: on
+
+    @classmethod
+    def read(cls, lookup: Lookup) -> Options:
+        """Read every setting through *lookup*.
+
+        Raises:
+            SettingError: for the first value that its parser refuses; the
+                message names the key, the value and its type.
+        """
+        values = {}
+        for option in fields(cls):
+            key, value = lookup(option.metadata["name"])
+            if value is not None:
+                values[option.name] = parse(option.metadata["parser"], key, value)
+        return cls(**values)
+
+
+def parse(parser: Parser, key: str, value: object) -> Any:
+    """Return *value* parsed, or say in one sentence why it cannot be used.
+
+    Raises:
+        SettingError: where *parser* refuses the value.
+    """
+    try:
+        return parser.parse(value)
+    except (ValueError, TypeError, OverflowError):
+        expected = parser.expected.rstrip(",")
+        raise SettingError(
+            f"Expected {expected} for {key} but received {value!r} of type {type(value).__name__}"
+        ) from None
+
+
+def table() -> Iterator[tuple[str, str, str]]:
+    """Yield name, default and meaning of every setting, in the order of the README."""
+    for option in fields(Options):
+        yield option.metadata["name"], option.metadata["shown"], option.metadata["doc"]

@@ -1,0 +1,134 @@
+"""From the entries of an item's URL field to requests, one per entry.
+
+An entry that cannot be downloaded becomes an :class:`UnusableRequest`, which
+costs that entry only: it keeps its place, is never sent, and ends as a failed
+result with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import quote, unquote
+
+from itemadapter import ItemAdapter
+from scrapy.http import Request
+from scrapy.http.request import NO_CALLBACK
+
+from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.guards import check_entry
+
+#: Longest part of an unusable entry that is repeated in messages and URLs.
+_SHOWN_CHARACTERS = 200
+_PREFIX = "imgpipe-unusable://entry/"
+
+_lenient: ContextVar[bool] = ContextVar("imgpipe_lenient", default=False)
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Let :func:`requests_for` take any container while this is entered.
+
+    Scrapy raises ``TypeError`` for anything but a list, and its callers may
+    count on that; inside ``process_item`` a tuple, a set or a generator is as
+    good as a list.
+    """
+    token = _lenient.set(True)
+    try:
+        yield
+    finally:
+        _lenient.reset(token)
+
+
+class UnusableRequest(Request):
+    """Stands for an entry that cannot be downloaded; never sent.
+
+    A request, so that overrides of ``get_media_requests`` that go through
+    ``super()`` may treat it like any other: ``replace``, ``meta``, ``url``.
+
+    Args:
+        url: our own scheme, with the entry behind it.
+        entry: what the item had in its place, as text.
+        reason: why it cannot be downloaded, one sentence.
+    """
+
+    attributes: tuple[str, ...] = (*Request.attributes, "entry", "reason")
+
+    def __init__(self, url: str, *args: Any, entry: str = "", reason: str = "", **kwargs: Any):
+        super().__init__(url, *args, **kwargs)
+        self.entry = entry
+        self.reason = reason
+
+
+def requests_for(item: Any, field: str) -> list[Request]:
+    """Return one request per entry of *field* of *item*, in order.
+
+    A generator is replaced in the item by the list of what it gave, so that
+    later pipelines see the URLs too. No field, or None in it, means no images.
+
+    Raises:
+        TypeError: where *field* is no list, outside :func:`lenient`.
+    """
+    adapter = ItemAdapter(item)
+    value = adapter.get(field, [])
+    if isinstance(value, list):
+        return [_request(entry) for entry in value]
+    if not _lenient.get():
+        msg = f"{field} must be a list of URLs, got {type(value).__name__}. "
+        raise TypeError(msg)
+    if value is None:
+        return []
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        return [_unusable(value, f"Expected a list of URLs for {field} but received {_shown(value)}")]
+    entries = list(value)
+    if isinstance(value, Iterator):
+        adapter[field] = entries
+    return [_request(entry) for entry in entries]
+
+
+def check_request(request: object) -> Request:
+    """Return *request*, or say why it is none that can be sent.
+
+    Raises:
+        SourceRejected: code ``bad-url``.
+    """
+    if not isinstance(request, Request):
+        msg = f"Expected a Request from get_media_requests but received {_shown(request)}"
+        raise SourceRejected(msg, "bad-url")
+    if isinstance(request, UnusableRequest):
+        raise SourceRejected(request.reason, "bad-url")
+    if request.url.startswith(_PREFIX):
+        msg = f"Expected an absolute URL but received {unquote(request.url[len(_PREFIX) :])!r}"
+        raise SourceRejected(msg, "bad-url")
+    return request
+
+
+def asked_url(request: object) -> str:
+    """Return what the item had in the place of *request*: a URL, or anything as text."""
+    if isinstance(request, UnusableRequest):
+        return request.entry
+    return request.url if isinstance(request, Request) else _shown(request)
+
+
+def _request(entry: object) -> Request:
+    try:
+        return Request(check_entry(entry), callback=NO_CALLBACK)
+    except SourceRejected as error:
+        return _unusable(entry, error.reason)
+    except ValueError as error:  # what Request itself refuses
+        return _unusable(entry, f"Expected an absolute URL but received {_shown(entry)}: {error}")
+
+
+def _unusable(entry: object, reason: str) -> UnusableRequest:
+    text = entry if isinstance(entry, str) else repr(entry)
+    url = f"{_PREFIX}{quote(text[:_SHOWN_CHARACTERS], safe='', errors='replace')}"
+    return UnusableRequest(url, callback=NO_CALLBACK, entry=text, reason=reason)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    if len(text) > _SHOWN_CHARACTERS:
+        text = f"{text[:_SHOWN_CHARACTERS]}..."
+    return f"{text} of type {type(value).__name__}"

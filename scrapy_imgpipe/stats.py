@@ -1,0 +1,53 @@
+"""Names of our stats, and the line that sums them up when the spider closes.
+
+Scrapy's own ``file_count`` and ``file_status_count/*`` are counted as before.
+No I/O: everything here works on names and a plain mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: How sources ended, one per ask; the suffix is an outcome code.
+OUTCOME = "imgpipe/outcome/"
+#: Bytes of response bodies that reached the pipeline.
+BYTES_IN = "imgpipe/bytes/in"
+#: Bytes of renditions written to the store.
+BYTES_OUT = "imgpipe/bytes/out"
+#: Renditions written to the store, full images included.
+RENDITIONS = "imgpipe/renditions"
+#: Thumbnails made from a stored full image, without a download.
+RESTORED = "imgpipe/renditions/restored"
+
+_SAVED = ("stored", "cached", "revalidated")
+_NOT_FAILED = (*_SAVED, "up-to-date", "joined")
+_MEGA = 1_000_000
+
+
+def summary(stats: Mapping[str, Any], seconds: float) -> str | None:
+    """Return one line about all sources of a crawl, or None where there was none.
+
+    Args:
+        stats: the collected stats.
+        seconds: from the first ask to the close; 0 or more.
+    """
+    outcomes = {
+        name.removeprefix(OUTCOME): count
+        for name, count in sorted(stats.items())
+        if name.startswith(OUTCOME)
+    }
+    if not outcomes:
+        return None
+    stored = sum(outcomes.get(code, 0) for code in _SAVED)
+    fresh = outcomes.get("up-to-date", 0)
+    failed = {code: count for code, count in outcomes.items() if code not in _NOT_FAILED}
+    reasons = ", ".join(f"{code} {count}" for code, count in failed.items())
+    parts = [
+        f"{stored} stored, {fresh} up to date, {sum(failed.values())} failed",
+        f" ({reasons})" if reasons else "",
+        f"; {(stored + fresh) / max(seconds, 1e-3):.1f} images/s",
+        f", {stats.get(BYTES_IN, 0) / _MEGA:.1f} MB in",
+        f", {stats.get(BYTES_OUT, 0) / _MEGA:.1f} MB out",
+    ]
+    return "Images: " + "".join(parts)

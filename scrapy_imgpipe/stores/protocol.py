@@ -1,0 +1,75 @@
+"""What every store can do, and what callers may rely on.
+
+All methods block, so they are called from worker threads, several at once, and
+never on the event loop. Paths are relative, separated by ``/``, and pass
+:func:`scrapy_imgpipe.paths.checked_path` first; what that refuses raises
+:class:`~scrapy_imgpipe.errors.StoreFailed` with code ``bad-path``. Any other
+failure raises it with code ``store-failed`` and without a chained exception or
+the data, so that a kept failure keeps nothing alive.
+
+The contract is a test class, ``tests/stores/contract.py``: derive from it, give
+it your store, and it tells what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a store knows of a file without reading it.
+
+    Attributes:
+        bytes: its size, 0 or more.
+        modified: when it was last put, Unix seconds UTC.
+    """
+
+    bytes: int
+    modified: float
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A place where renditions are kept."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Keep *data* under *path*, replacing what was there.
+
+        Readers see the old file or the new one, never a part. On failure the
+        old one is untouched. Of two puts at once, one wins whole.
+        """
+
+    def put_all(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Keep several files that belong together; they appear in the given order.
+
+        Give the one whose presence tells that all are there last. A store that
+        can prepare prepares all of them before the first appears, so that a
+        full disk leaves every old file as it was; a store that cannot puts one
+        after the other and stops at the first failure.
+        """
+
+    def get(self, path: str) -> bytes | None:
+        """Return the whole file, or ``None`` when there is none."""
+
+    def stat(self, path: str) -> Stat | None:
+        """Return size and time of the file, or ``None`` when there is none."""
+
+    def delete(self, path: str) -> bool:
+        """Remove the file; return whether there was one."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the paths that begin with *prefix*, in no order, while reading.
+
+        *prefix* is compared as text: ``full/a`` matches ``full/ab.jpg`` and
+        ``full/a/b.jpg``. Temporary files are never among them, and every path
+        can be given to :meth:`get`. What is put or deleted meanwhile may or may
+        not show.
+        """
+
+    def url(self, path: str) -> str:
+        """Return a URI of the file, whether it exists or not; no I/O."""

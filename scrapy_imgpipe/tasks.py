@@ -1,0 +1,247 @@
+"""What a worker does for one source: render, hash, write, look up.
+
+Blocking; called in worker threads. No event loop, no Scrapy, no user hooks but
+the generator that :func:`collect` is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
+from scrapy_imgpipe.freshness import Verdict, judge
+from scrapy_imgpipe.imaging import (
+    Picture,
+    Plan,
+    encode_jpeg,
+    flatten,
+    inspect,
+    open_image,
+    render,
+    shrink,
+    upright,
+)
+from scrapy_imgpipe.records import Rendition, checksum
+from scrapy_imgpipe.stores import Store
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One encoded rendition and where it goes; ``name`` is None for the full image."""
+
+    path: str
+    name: str | None
+    data: bytes
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What is in the store for one source.
+
+    Attributes:
+        details: width, height, format, bytes and renditions for the result.
+        modified: when the full image was last written, Unix seconds; None
+            where it has just been.
+        restored: how many thumbnails were made from the stored full image.
+        written: bytes put into the store just now.
+        files: files put into the store just now.
+    """
+
+    checksum: str
+    details: dict[str, Any] = field(default_factory=dict)
+    modified: float | None = None
+    restored: int = 0
+    written: int = 0
+    files: int = 0
+
+
+def make(data: bytes, plan: Plan, full: str, thumbs: Mapping[str, str]) -> list[Output]:
+    """Render *data* into the full image and its thumbnails, full image first."""
+    return [_output(picture, full, thumbs) for picture in render(data, plan)]
+
+
+def save(outputs: list[Output], store: Store) -> Saved:
+    """Write all of *outputs*, the full image last: where it is, the others are too."""
+    store.put_all([(output.path, output.data) for output in reversed(outputs)])
+    return describe(outputs)
+
+
+def make_and_save(
+    data: bytes, plan: Plan, full: str, thumbs: Mapping[str, str], store: Store
+) -> Saved:
+    """Render and write in one go."""
+    return save(make(data, plan, full, thumbs), store)
+
+
+def describe(outputs: list[Output]) -> Saved:
+    """Return what the result says of *outputs*, all of them written."""
+    full, *others = outputs
+    return Saved(
+        checksum=checksum(full.data),
+        details=_details(full, others),
+        written=sum(len(output.data) for output in outputs),
+        files=len(outputs),
+    )
+
+
+def taken(image: Any) -> tuple[Any, Any, BytesIO]:
+    """Return what ``get_images`` gave, with its own copy of the bytes.
+
+    Its buffer may be used again for the next image.
+    """
+    path, picture, buffer, *_ = image
+    return path, picture, BytesIO(buffer.getvalue())
+
+
+def collect(images: Iterable[Any], formats: Collection[str]) -> list[Output]:
+    """Run a user's ``get_images`` to its end and take the bytes of each image.
+
+    Items beyond path, image and buffer are passed over. All of it is rendered
+    before anything is written, so an error half-way leaves nothing behind.
+
+    Raises:
+        SourceRejected: code ``not-an-image`` where it gave no image at all.
+    """
+    outputs = []
+    for path, image, buffer, *_ in images:
+        data = buffer.getvalue()
+        width, height = image.size
+        name = _thumb_name(path) if outputs else None
+        outputs.append(Output(path, name, data, width, height, _format(data, image, formats)))
+    if not outputs:
+        raise SourceRejected("get_images gave no image", "not-an-image")
+    return outputs
+
+
+def convert(
+    image: Image.Image,
+    box: tuple[int, int] | None,
+    body: BytesIO,
+    background: tuple[int, int, int],
+) -> tuple[Image.Image, BytesIO]:
+    """Return *image* flattened and encoded as JPEG, shrunk into *box* where there is one.
+
+    A JPEG that needs neither comes back with *body* itself, decoded to its end.
+    """
+    flat = flatten(image, background)
+    if box is None and flat is image and image.format in {"JPEG", "MPO"}:
+        return upright(image), body
+    if box is not None:
+        flat = shrink(flat, box)
+    return flat, BytesIO(encode_jpeg(flat))
+
+
+def look_up(  # noqa: PLR0913 - one question, asked from one place
+    store: Store,
+    plan: Plan,
+    full: str,
+    thumbs: Mapping[str, str],
+    *,
+    expires: int,
+    now: float,
+    any_content: bool,
+) -> Saved | None:
+    """Return what is stored for a source, or None where it has to be downloaded.
+
+    Thumbnails that are missing or damaged are made from the stored full image.
+
+    Args:
+        store: where to look.
+        plan: which thumbnails there should be.
+        full: path of the full image.
+        thumbs: path of each thumbnail by name; none where nobody knows them.
+        expires: days after which a file is no longer fresh.
+        now: Unix seconds.
+        any_content: whether files that are no image are good as well, because
+            overridden methods decide what is stored.
+    """
+    stat = store.stat(full)
+    if stat is None or not stat.bytes or judge(stat.modified, now, expires) is not Verdict.FRESH:
+        return None
+    data = store.get(full)
+    if not data:
+        return None
+    found = _output_of(full, None, data, plan, any_content=any_content)
+    if found is None:
+        return None
+    outputs = {
+        name: _output_of(path, name, store.get(path) or b"", plan) for name, path in thumbs.items()
+    }
+    missing = {name for name, output in outputs.items() if output is None}
+    try:
+        restored = _restore(data, plan, thumbs, missing, store) if missing else []
+    except ImageBroken:
+        return None
+    outputs.update({output.name or "": output for output in restored})
+    return Saved(
+        checksum=checksum(data),
+        details=_details(found, list(outputs.values())) if found.format else {},
+        modified=stat.modified,
+        restored=len(restored),
+        written=sum(len(output.data) for output in restored),
+        files=len(restored),
+    )
+
+
+def _restore(
+    data: bytes, plan: Plan, thumbs: Mapping[str, str], missing: set[str], store: Store
+) -> list[Output]:
+    made = [_output(picture, "", thumbs) for picture in render(data, plan, only=missing)]
+    store.put_all([(output.path, output.data) for output in made])
+    return made
+
+
+def _output_of(
+    path: str, name: str | None, data: bytes, plan: Plan, *, any_content: bool = False
+) -> Output | None:
+    """Look at stored bytes; None where they are damaged. An unknown format has width 0."""
+    try:
+        seen = inspect(data, plan.formats)
+    except SourceRejected:
+        return Output(path, name, data, 0, 0, "") if any_content else None
+    except ImagePipeError:
+        return None
+    return Output(path, name, data, seen.width, seen.height, seen.format)
+
+
+def _output(picture: Picture, full: str, thumbs: Mapping[str, str]) -> Output:
+    path = full if picture.name is None else thumbs[picture.name]
+    return Output(
+        path, picture.name, picture.data, picture.width, picture.height, picture.format
+    )
+
+
+def _rendition(output: Output) -> Rendition:
+    name = output.name or output.path
+    return Rendition(name, output.path, output.width, output.height, len(output.data))
+
+
+def _details(full: Output, others: Iterable[Output | None]) -> dict[str, Any]:
+    return {
+        "width": full.width,
+        "height": full.height,
+        "format": full.format,
+        "bytes": len(full.data),
+        "renditions": tuple(_rendition(output) for output in others if output is not None),
+    }
+
+
+def _thumb_name(path: str) -> str:
+    parts = path.split("/")
+    return parts[1] if parts[0] == "thumbs" and len(parts) > 2 else path  # noqa: PLR2004
+
+
+def _format(data: bytes, image: Any, formats: Collection[str]) -> str:
+    with suppress(ImagePipeError), open_image(data, tuple(formats)) as opened:
+        return str(opened.format)
+    return str(getattr(image, "format", None) or "")

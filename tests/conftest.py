@@ -1,0 +1,21 @@
+"""What all tests share: in CI, a skipped test is a failure that names itself."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every skipped test where CI runs; see :func:`pytest_sessionfinish`."""
+    for report in terminalreporter.stats.get("skipped", ()):
+        if os.environ.get("CI"):
+            terminalreporter.write_line(f"skipped in CI: {report.nodeid}: {report.longrepr}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run in CI that skipped anything."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and exitstatus == 0 and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

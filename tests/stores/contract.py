@@ -1,0 +1,181 @@
+"""The contract of a store, as a test class that any store runs.
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def store(self):
+            return MyStore(...)  # empty, and no other test's
+
+Every test uses only the protocol.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from scrapy_imgpipe.errors import StoreFailed
+from scrapy_imgpipe.stores import Stat, Store
+
+REFUSED = ("", "/a.jpg", "../a.jpg", "full/../../a.jpg", "full/..", "./a.jpg", "a//b.jpg", "full/")
+REFUSED += (
+    "a\x00.jpg",
+    "a\n.jpg",
+    "\ud800.jpg",
+    "é" * 128,
+    "a/" * 512 + "a",
+    "full/.imgpipe-a.jpg",
+)
+NAMES = (
+    "a.jpg",
+    "full/a.jpg",
+    "é ü/日本.jpg",
+    "a b%20#?&+;=@.jpg",
+    "..a/...",
+    ".hidden",
+    "x" * 255,
+)
+THREADS = 8
+ROUNDS = 20
+
+
+class StoreContract:
+    """Derive from this and give it a fixture ``store``."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    def test_speaks_the_protocol(self, store: Store) -> None:
+        assert isinstance(store, Store)
+
+    @pytest.mark.parametrize("path", NAMES)
+    def test_gives_back_what_was_put(self, store: Store, path: str) -> None:
+        store.put(path, b"\x00\xff" * 100)
+        assert store.get(path) == b"\x00\xff" * 100
+        assert list(store.list()) == [path]
+        stat = store.stat(path)
+        assert stat is not None
+        assert stat.bytes == 200
+        # Wide enough for the clock of a server, too narrow for a time zone.
+        assert abs(stat.modified - time.time()) < 600
+
+    @pytest.mark.parametrize("size", [0, 1, 3_000_000])
+    def test_keeps_every_size(self, store: Store, size: int) -> None:
+        store.put("full/a.jpg", b"x" * size)
+        assert store.get("full/a.jpg") == b"x" * size
+        assert isinstance(stat := store.stat("full/a.jpg"), Stat)
+        assert stat.bytes == size
+
+    def test_replaces_the_whole_file(self, store: Store) -> None:
+        store.put("full/a.jpg", b"old and long")
+        store.put("full/a.jpg", b"new")
+        assert store.get("full/a.jpg") == b"new"
+        assert list(store.list()) == ["full/a.jpg"]
+
+    @pytest.mark.parametrize("path", ["a", "full/x/a.jpg", "full", "full/a.jpg/x"])
+    def test_what_is_not_there_is_absent(self, store: Store, path: str) -> None:
+        store.put("full/a.jpg", b"x")
+        assert store.get(path) is None
+        assert store.stat(path) is None
+        assert store.delete(path) is False
+        assert list(store.list(f"{path}/")) == (["full/a.jpg"] if path == "full" else [])
+        assert store.get("full/a.jpg") == b"x"
+
+    def test_deletes_one_file_once(self, store: Store) -> None:
+        store.put_all([("full/a.jpg", b"a"), ("full/b.jpg", b"b")])
+        assert store.delete("full/a.jpg") is True
+        assert store.delete("full/a.jpg") is False
+        assert list(store.list()) == ["full/b.jpg"]
+
+    @pytest.mark.parametrize(
+        ("prefix", "expected"),
+        [
+            ("", {"full/a.jpg", "full/ab.jpg", "full/a/b.jpg", "fuller/a.jpg", "x.jpg"}),
+            ("full", {"full/a.jpg", "full/ab.jpg", "full/a/b.jpg", "fuller/a.jpg"}),
+            ("full/", {"full/a.jpg", "full/ab.jpg", "full/a/b.jpg"}),
+            ("full/a", {"full/a.jpg", "full/ab.jpg", "full/a/b.jpg"}),
+            ("full/a/", {"full/a/b.jpg"}),
+            ("x.jpg", {"x.jpg"}),
+            ("full/a.jpg/", set()),
+            ("none/", set()),
+        ],
+    )
+    def test_lists_by_prefix(self, store: Store, prefix: str, expected: set[str]) -> None:
+        for path in ("full/a.jpg", "full/ab.jpg", "full/a/b.jpg", "fuller/a.jpg", "x.jpg"):
+            store.put(path, b"x")
+        listed = store.list(prefix)
+        assert isinstance(listed, Iterator)
+        found = list(listed)
+        assert set(found) == expected
+        assert len(found) == len(expected)
+
+    def test_an_empty_store_lists_nothing(self, store: Store) -> None:
+        assert list(store.list()) == []
+
+    @pytest.mark.parametrize("path", REFUSED)
+    def test_refuses_bad_paths_everywhere(self, store: Store, path: str) -> None:
+        deeds = [
+            lambda: store.put(path, b"x"),
+            lambda: store.put_all([("full/good.jpg", b"x"), (path, b"x")]),
+            lambda: store.get(path),
+            lambda: store.stat(path),
+            lambda: store.delete(path),
+            lambda: store.url(path),
+        ]
+        for deed in deeds:
+            with pytest.raises(StoreFailed) as caught:
+                deed()
+            assert caught.value.code == "bad-path"
+        assert list(store.list()) == []
+
+    @pytest.mark.parametrize("prefix", ["/", "../", "a/../b", "./a", "a//", ".imgpipe-"])
+    def test_refuses_bad_prefixes(self, store: Store, prefix: str) -> None:
+        with pytest.raises(StoreFailed) as caught:
+            list(store.list(prefix))
+        assert caught.value.code == "bad-path"
+
+    def test_puts_several(self, store: Store) -> None:
+        store.put("full/a.jpg", b"old")
+        store.put_all([("thumbs/s/a.jpg", b"s"), ("thumbs/b/a.jpg", b"b"), ("full/a.jpg", b"f")])
+        assert store.get("thumbs/s/a.jpg") == b"s"
+        assert store.get("thumbs/b/a.jpg") == b"b"
+        assert store.get("full/a.jpg") == b"f"
+
+    def test_puts_none(self, store: Store) -> None:
+        store.put_all([])
+        assert list(store.list()) == []
+
+    def test_urls_differ_and_are_ascii(self, store: Store) -> None:
+        urls = [store.url(path) for path in NAMES]
+        assert len(set(urls)) == len(NAMES)
+        for url in urls:
+            assert url.isascii()
+            assert " " not in url
+            assert "://" in url
+
+    def test_readers_see_one_whole_version(self, store: Store) -> None:
+        bodies = [bytes([number]) * (50_000 + number) for number in range(THREADS)]
+        store.put("full/a.jpg", bodies[0])
+
+        def write(body: bytes) -> None:
+            for _ in range(ROUNDS):
+                store.put("full/a.jpg", body)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            writers = [pool.submit(write, body) for body in bodies[1:]]
+            while not all(writer.done() for writer in writers):
+                assert store.get("full/a.jpg") in bodies
+                assert list(store.list()) == ["full/a.jpg"]
+            for writer in writers:
+                writer.result()
+        assert store.get("full/a.jpg") in bodies
+
+    def test_several_threads_make_one_directory(self, store: Store) -> None:
+        paths = [f"{number % 5}/deep/er/{number}.jpg" for number in range(100)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda path: store.put(path, path.encode()), paths))
+        assert sorted(store.list()) == sorted(paths)
+        assert all(store.get(path) == path.encode() for path in paths)
