@@ -27,17 +27,13 @@ class Addon:
     def update_settings(self, settings: BaseSettings) -> None:
         """Change ``ITEM_PIPELINES`` in *settings*."""
         pipelines = settings.getdict("ITEM_PIPELINES")
-        enabled = {
-            key: load_object(key) for key, order in pipelines.items() if order is not None
-        }
+        enabled = {key: load_object(key) for key, order in pipelines.items() if order is not None}
         if images.ImagesPipeline in enabled.values():
             settings.replace_in_component_priority_dict(
                 "ITEM_PIPELINES", images.ImagesPipeline, ImagesPipeline
             )
         elif not any(_is_ours(component) for component in enabled.values()):
-            settings.setdefault_in_component_priority_dict(
-                "ITEM_PIPELINES", ImagesPipeline, ORDER
-            )
+            settings.setdefault_in_component_priority_dict("ITEM_PIPELINES", ImagesPipeline, ORDER)
 
 
 def _is_ours(component: object) -> bool:

@@ -28,18 +28,18 @@ from scrapy_imgpipe.errors import (
     StoreFailed,
 )
 
-try:  # Scrapy >= 2.18
-    from scrapy.pipelines.media import FileException
-except ImportError:  # Scrapy 2.16, 2.17
-    from scrapy.pipelines.files import FileException
-
-try:  # Scrapy >= 2.18: filtered requests are told apart from failed ones
-    from scrapy.pipelines.media import _MediaRequestFiltered as MediaRequestFiltered
-except ImportError:
-    MediaRequestFiltered = FileException
-
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
+    from scrapy.pipelines.media import FileException as FileException  # noqa: PLC0414 - re-exported
+    from scrapy.pipelines.media import _MediaRequestFiltered as MediaRequestFiltered
+else:
+    try:  # Scrapy >= 2.18: filtered requests are told apart from failed ones
+        from scrapy.pipelines.media import FileException
+        from scrapy.pipelines.media import _MediaRequestFiltered as MediaRequestFiltered
+    except ImportError:  # Scrapy 2.16, 2.17
+        from scrapy.pipelines.files import FileException
+
+        MediaRequestFiltered = FileException
 
 _T = TypeVar("_T")
 
@@ -120,7 +120,8 @@ def lean_failure(error: BaseException) -> Failure:
         seen.__traceback__ = None
         seen.__cause__ = seen.__context__ = None
         seen = following
-    return Failure(error)
+    failure: Failure = Failure(error)  # type: ignore[no-untyped-call]
+    return failure
 
 
 def make_lean(failure: Failure) -> None:

@@ -45,9 +45,7 @@ class FileSystemFilesStore(FSFilesStore):
         """
         self.native.put(os.fspath(path), buf.getvalue())
 
-    def stat_file(
-        self, path: str | os.PathLike[str], info: MediaPipeline.SpiderInfo
-    ) -> StatInfo:
+    def stat_file(self, path: str | os.PathLike[str], info: MediaPipeline.SpiderInfo) -> StatInfo:
         """Return checksum (MD5) and time of change (Unix seconds), ``{}`` where nothing is.
 
         An empty file counts as nothing.
@@ -73,4 +71,3 @@ def native_store(store: object) -> Store | None:
     ):
         return None
     return store.native
-

@@ -112,7 +112,7 @@ def collect(images: Iterable[Any], formats: Collection[str]) -> list[Output]:
     Raises:
         SourceRejected: code ``not-an-image`` where it gave no image at all.
     """
-    outputs = []
+    outputs: list[Output] = []
     for path, image, buffer, *_ in images:
         data = buffer.getvalue()
         width, height = image.size
@@ -216,9 +216,7 @@ def _output_of(
 
 def _output(picture: Picture, full: str, thumbs: Mapping[str, str]) -> Output:
     path = full if picture.name is None else thumbs[picture.name]
-    return Output(
-        path, picture.name, picture.data, picture.width, picture.height, picture.format
-    )
+    return Output(path, picture.name, picture.data, picture.width, picture.height, picture.format)
 
 
 def _rendition(output: Output) -> Rendition:

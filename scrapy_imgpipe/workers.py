@@ -34,9 +34,7 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(
-        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> _T:
+    async def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call *function* in a worker and return what it returns.
 
         What it raises is raised here. When the caller is cancelled, the worker
@@ -63,7 +61,7 @@ class Workers:
         def start() -> Deferred[_T]:
             return deferred_from_coro(_finish(awaitable))
 
-        result: _T = blockingCallFromThread(reactor, start)
+        result: _T = blockingCallFromThread(reactor, start)  # type: ignore[arg-type]
         return result
 
     def close(self) -> None:
@@ -93,5 +91,5 @@ def _deferred(future: Future[_T]) -> Deferred[_T]:
         else:
             deferred.callback(future.result())
 
-    future.add_done_callback(lambda _: reactor.callFromThread(fire))  # type: ignore[attr-defined]
+    future.add_done_callback(lambda _: reactor.callFromThread(fire))
     return deferred

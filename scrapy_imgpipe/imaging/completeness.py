@@ -5,16 +5,17 @@ No I/O: the bytes are an argument.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.decode import open_image
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS, Inspection
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import Image
     from collections.abc import Collection
+
+    from PIL import Image
 
 _JPEG_END = b"\xff\xd9"
 _ENDS = {

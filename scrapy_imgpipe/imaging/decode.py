@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
@@ -16,7 +17,6 @@ from PIL.Image import Transpose
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from typing import IO, Any, TYPE_CHECKING
-
+from typing import IO, TYPE_CHECKING, Any
 
 from scrapy_imgpipe.imaging.failures import sealed
 

@@ -8,7 +8,7 @@ photos came to 975 MB. So errors leave this room without a past.
 from __future__ import annotations
 
 from functools import wraps
-from typing import ParamSpec, TypeVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from PIL import Image
 

@@ -9,7 +9,7 @@ No state: any number of threads may render at the same time.
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, JpegImagePlugin
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL.Image import Resampling, Transpose
 
 from scrapy_imgpipe.imaging.decode import QUARTER_TURNS
 from scrapy_imgpipe.imaging.failures import sealed
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import Image
     from collections.abc import Callable, Iterable, Iterator
+
+    from PIL import Image
 
 #: How many times larger than its target an image stays before the last, good filter.
 #: 2.0 is what ``Image.thumbnail`` takes; JPEG is scaled while decoding by the same.

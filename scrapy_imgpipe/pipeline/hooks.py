@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, cast
 
 
-def is_overridden(pipeline: object, base: type, *names: str) -> bool:
-    """Tell whether *pipeline* has its own version of any of the methods *names* of *base*.
+def is_overridden(pipeline: object, *names: str) -> bool:
+    """Tell whether any of the methods *names* of *pipeline* is not this package's own.
 
     Also true for a function that was put on the instance.
     """
-    own, kind = vars(pipeline), type(pipeline)
-    return any(name in own or getattr(kind, name) is not getattr(base, name) for name in names)
+    return any(
+        name in vars(pipeline) or not _is_ours(cast("Hashable", type(pipeline)), name)
+        for name in names
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _is_ours(kind: Hashable, name: str) -> bool:
+    owner: type = next(base for base in kind.__mro__ if name in vars(base))  # type: ignore[attr-defined]
+    return owner.__module__.startswith("scrapy_imgpipe.")
 
 
 def call(method: Callable[..., Any], *args: Any, item: Any, **kwargs: Any) -> Any:

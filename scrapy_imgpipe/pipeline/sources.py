@@ -56,7 +56,9 @@ class UnusableRequest(Request):
 
     attributes: tuple[str, ...] = (*Request.attributes, "entry", "reason")
 
-    def __init__(self, url: str, *args: Any, entry: str = "", reason: str = "", **kwargs: Any):
+    def __init__(
+        self, url: str, *args: Any, entry: str = "", reason: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(url, *args, **kwargs)
         self.entry = entry
         self.reason = reason
@@ -81,7 +83,9 @@ def requests_for(item: Any, field: str) -> list[Request]:
     if value is None:
         return []
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        return [_unusable(value, f"Expected a list of URLs for {field} but received {_shown(value)}")]
+        return [
+            _unusable(value, f"Expected a list of URLs for {field} but received {_shown(value)}")
+        ]
     entries = list(value)
     if isinstance(value, Iterator):
         adapter[field] = entries

@@ -15,7 +15,7 @@ import inspect
 import logging
 import time
 import warnings
-from contextlib import suppress
+from copy import copy
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from scrapy.exceptions import IgnoreRequest, ScrapyDeprecationWarning
@@ -45,12 +45,21 @@ from scrapy_imgpipe.errors import (
     HookFailed,
     ImagePipeError,
     SourceRejected,
-    StoreFailed,
 )
 from scrapy_imgpipe.guards import check_url
-from scrapy_imgpipe.hooks import call
+from scrapy_imgpipe.pipeline.failures import (
+    as_scrapys,
+    error_in,
+    is_logged,
+    level_of,
+    mark,
+    one_line,
+    outcome_of,
+    words_of,
+)
+from scrapy_imgpipe.pipeline.hooks import call
+from scrapy_imgpipe.pipeline.sources import asked_url, check_request, lenient, requests_for
 from scrapy_imgpipe.records import Outcome
-from scrapy_imgpipe.sources import asked_url, check_request, lenient, requests_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,8 +176,9 @@ class SourceFlow(ImagesPipeline):
                 await self._obtain_for_all(fingerprint, request, info, item)
             (result,) = await maybe_deferred_to_future(waiter)
         if isinstance(result, Failure):
-            return await self._through_errback(lean_failure(result.value), errback)
-        return dict(result) if type(result) is dict else result  # type: ignore[return-value]
+            return await self._through_errback(lean_failure(error_in(result)), errback)
+        # nobody shares a dict with another asker; hooks may have given anything else
+        return copy(result) if isinstance(result, dict) else result
 
     async def _obtain_for_all(
         self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -213,10 +223,10 @@ class SourceFlow(ImagesPipeline):
                 call(self.media_downloaded, response, request, info, item=item)
             )
         except Exception as error:  # noqa: BLE001 - the user's hook decides
-            failure = Failure(error)
+            failure: Failure = Failure(error)  # type: ignore[no-untyped-call]
             failure.imgpipe_downloaded = downloaded  # type: ignore[attr-defined]
-            result: Any = self.media_failed(failure, request, info)
-        result = await ensure_awaitable(result)
+            hook: Callable[..., Any] = self.media_failed
+            result = await ensure_awaitable(hook(failure, request, info))
         if isinstance(result, Failure):
             warnings.warn(
                 f"{global_object_name(self.media_failed)} returned a Failure instance."
@@ -232,8 +242,8 @@ class SourceFlow(ImagesPipeline):
 
         The seam for admission: what decides when a source may go stands here.
         """
-        assert self.crawler.engine is not None
-        return await self.crawler.engine.download_async(request)
+        response: Response = await self.crawler.engine.download_async(request)
+        return response
 
     def media_failed(
         self, failure: Failure, request: Request, info: MediaPipeline.SpiderInfo
@@ -244,18 +254,18 @@ class SourceFlow(ImagesPipeline):
             FileException: the error in *failure* where it is one already, else
                 one of ours with its ``code``.
         """
-        error = failure.value
+        error = error_in(failure)
         if isinstance(error, IgnoreRequest):
-            error = SourceRejected(_one_line(error), "filtered")
+            error = SourceRejected(one_line(error), "filtered")
         elif not isinstance(error, (ImagePipeError, FileException)):
             if getattr(failure, "imgpipe_downloaded", False):
                 self._log(error, request, info)
-                error = HookFailed(_one_line(error))
-                _mark(error, logged=True)
+                error = HookFailed(one_line(error))
+                mark(error, logged=True)
             else:
-                error = DownloadFailed(_one_line(error))
+                error = DownloadFailed(one_line(error))
         self._log(error, request, info)
-        raise _as_scrapys(error) from None
+        raise as_scrapys(error) from None
 
     def _settle(
         self, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
@@ -264,18 +274,19 @@ class SourceFlow(ImagesPipeline):
         self._log(error, request, info)
         outcome = outcome_of(error)
         self._count(outcome)
-        error = _as_scrapys(error)
-        _mark(error, outcome=outcome)
+        error = as_scrapys(error)
+        mark(error, outcome=outcome)
         return lean_failure(error)
 
     def _cache_result_and_execute_waiters(
         self, result: FileInfo | Failure, fp: bytes, info: MediaPipeline.SpiderInfo
     ) -> None:
         kept = result
-        if isinstance(result, Failure) and result.value is not None:
+        if isinstance(result, Failure):
             make_lean(result)
-            value = without_bodies(result.value)
-            kept = result if value is result.value else lean_failure(value)
+            error = error_in(result)
+            bodiless = without_bodies(error)
+            kept = result if bodiless is error else lean_failure(bodiless)
         info.downloading.remove(fp)
         info.downloaded[fp] = kept
         for waiter in info.waiting.pop(fp):
@@ -283,24 +294,25 @@ class SourceFlow(ImagesPipeline):
 
     async def _through_errback(
         self, failure: Failure, errback: Callable[[Failure], Any] | None
-    ) -> Any:
+    ) -> FileInfo | Failure:
         if errback is None:
             return failure
         try:
-            return await ensure_awaitable(errback(failure))
+            result: FileInfo | Failure = await ensure_awaitable(errback(failure))
         except Exception as error:  # noqa: BLE001 - the errback's own failure is the result
             return lean_failure(error)
+        return result
 
     def _count(self, outcome: str) -> None:
         self.crawler.stats.inc_value(stats.OUTCOME + outcome)
 
     def _log(self, error: Exception, request: object, info: MediaPipeline.SpiderInfo) -> None:
         """Log one line for a failed source, once for the same error."""
-        if _is_logged(error):
+        if is_logged(error):
             return
-        _mark(error, logged=True)
-        level, exc_info = _level(error)
-        kind, deed = _words(error)
+        mark(error, logged=True)
+        level, exc_info = level_of(error)
+        kind, deed = words_of(error)
         logger.log(
             level,
             "File (%(kind)s): %(deed)s from %(request)s referred in <%(referer)s>: %(reason)s",
@@ -309,77 +321,8 @@ class SourceFlow(ImagesPipeline):
                 "deed": deed,
                 "request": request if isinstance(request, Request) else asked_url(request),
                 "referer": referer_str(request) if isinstance(request, Request) else None,
-                "reason": _one_line(error),
+                "reason": one_line(error),
             },
             exc_info=exc_info,
             extra={"spider": info.spider},
         )
-
-
-def outcome_of(error: BaseException) -> str:
-    """Return the outcome code of a failed source.
-
-    A user's error raised while ours was handled ends as ours; a user's own
-    ``FileException`` is a refusal; anything else is a mistake in a hook.
-    """
-    for link in _chain(error):
-        code = getattr(link, "imgpipe_outcome", getattr(link, "code", None))
-        if isinstance(link, ImagePipeError) or hasattr(link, "imgpipe_outcome"):
-            return str(code)
-    return Outcome.FILTERED if isinstance(error, FileException) else Outcome.HOOK_FAILED
-
-
-def _level(error: Exception) -> tuple[int, Exception | None]:
-    """Return the level, and the error itself where its traceback helps."""
-    if isinstance(error, SourceRejected):
-        return logging.DEBUG, None
-    if isinstance(error, StoreFailed):
-        return logging.ERROR, None
-    if isinstance(error, (ImagePipeError, FileException)):
-        return logging.WARNING, None
-    return logging.ERROR, error
-
-
-def _words(error: Exception) -> tuple[str, str]:
-    """Return the two words of Scrapy's log lines for this kind of error."""
-    if isinstance(error, ImagePipeError) and error.code == "filtered":
-        return "filtered", "Not downloading image"
-    if isinstance(error, DownloadFailed):
-        return getattr(error, "imgpipe_words", ("unknown-error", "Error downloading image"))
-    if isinstance(error, (ImagePipeError, FileException)):
-        return "error", "Error processing file"
-    return "unknown-error", "Error processing file"
-
-
-def _as_scrapys(error: Exception) -> Exception:
-    if not isinstance(error, ImagePipeError):
-        return error
-    translated = translate(error)
-    translated.__dict__.update(vars(error))
-    return translated
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    links: list[BaseException] = []
-    while error is not None and error not in links:
-        links.append(error)
-        error = error.__cause__ or error.__context__
-    return links
-
-
-def _is_logged(error: BaseException) -> bool:
-    return any(getattr(link, "imgpipe_logged", False) for link in _chain(error))
-
-
-def _mark(error: BaseException, **facts: object) -> None:
-    """Note *facts* on *error* itself: it is what travels through users' hooks."""
-    with suppress(AttributeError):  # an exception class with __slots__
-        for name, fact in facts.items():
-            setattr(error, f"imgpipe_{name}", fact)
-
-
-def _one_line(error: BaseException | None) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, (ImagePipeError, FileException, IgnoreRequest)) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,101 @@
+"""How a failed source is judged, said and kept: its outcome, its log line, its error.
+
+Works on exceptions only. What travels through users' hooks is the exception
+itself, so what has to be known later is noted on it (``imgpipe_*``).
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from scrapy.exceptions import IgnoreRequest
+from twisted.python.failure import Failure
+
+from scrapy_imgpipe.compat import FileException, translate
+from scrapy_imgpipe.errors import (
+    DownloadFailed,
+    HookFailed,
+    ImagePipeError,
+    SourceRejected,
+    StoreFailed,
+)
+from scrapy_imgpipe.records import Outcome
+
+
+def outcome_of(error: BaseException) -> str:
+    """Return the outcome code of a failed source.
+
+    A user's error raised while ours was handled ends as ours; a user's own
+    ``FileException`` is a refusal; anything else is a mistake in a hook.
+    """
+    for link in _chain(error):
+        code = getattr(link, "imgpipe_outcome", getattr(link, "code", None))
+        if isinstance(link, ImagePipeError) or hasattr(link, "imgpipe_outcome"):
+            return str(code)
+    return Outcome.FILTERED if isinstance(error, FileException) else Outcome.HOOK_FAILED
+
+
+def error_in(failure: Failure) -> Exception:
+    """Return the error in *failure*, as the type checker cannot know it."""
+    error = failure.value
+    return error if isinstance(error, Exception) else HookFailed(str(error))
+
+
+def level_of(error: Exception) -> tuple[int, Exception | None]:
+    """Return the level, and the error itself where its traceback helps."""
+    if isinstance(error, SourceRejected):
+        return logging.DEBUG, None
+    if isinstance(error, StoreFailed):
+        return logging.ERROR, None
+    if isinstance(error, (ImagePipeError, FileException)):
+        return logging.WARNING, None
+    return logging.ERROR, error
+
+
+def words_of(error: Exception) -> tuple[str, str]:
+    """Return the two words of Scrapy's log lines for this kind of error."""
+    if isinstance(error, ImagePipeError) and error.code == "filtered":
+        return "filtered", "Not downloading image"
+    if isinstance(error, DownloadFailed):
+        return getattr(error, "imgpipe_words", ("unknown-error", "Error downloading image"))
+    if isinstance(error, (ImagePipeError, FileException)):
+        return "error", "Error processing file"
+    return "unknown-error", "Error processing file"
+
+
+def as_scrapys(error: Exception) -> Exception:
+    """Return *error* as Scrapy users expect it, with all that was noted on it."""
+    if not isinstance(error, ImagePipeError):
+        return error
+    translated = translate(error)
+    translated.__dict__.update(vars(error))
+    return translated
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    links: list[BaseException] = []
+    while error is not None and error not in links:
+        links.append(error)
+        error = error.__cause__ or error.__context__
+    return links
+
+
+def is_logged(error: BaseException) -> bool:
+    """Tell whether *error*, or what it was raised from, has had its log line."""
+    return any(getattr(link, "imgpipe_logged", False) for link in _chain(error))
+
+
+def mark(error: BaseException, **facts: object) -> None:
+    """Note *facts* on *error* itself: it is what travels through users' hooks."""
+    with suppress(AttributeError):  # an exception class with __slots__
+        for name, fact in facts.items():
+            setattr(error, f"imgpipe_{name}", fact)
+
+
+def one_line(error: BaseException | None) -> str:
+    """Return the message of *error* on one line, with its type where that says more."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (ImagePipeError, FileException, IgnoreRequest)) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,238 @@
+"""Between the hooks and the workers: find, render, save, and what the item gets to know.
+
+Nothing here is a hook; hooks are called through :mod:`.hooks`. This file decides
+what runs in a worker and what on the event loop, and does neither by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+import threading
+import time
+from collections.abc import Awaitable, Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from scrapy.utils.defer import ensure_awaitable
+
+from scrapy_imgpipe import imaging, paths, stats, tasks
+from scrapy_imgpipe.compat import translate
+from scrapy_imgpipe.errors import DownloadFailed
+from scrapy_imgpipe.pipeline.flow import SourceFlow
+from scrapy_imgpipe.pipeline.hooks import call, is_overridden
+from scrapy_imgpipe.records import ImageRecord
+from scrapy_imgpipe.store_adapter import native_store
+
+if TYPE_CHECKING:
+    from scrapy.http import Request, Response
+    from scrapy.pipelines.media import FileInfo, MediaPipeline
+
+    from scrapy_imgpipe.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+_REDIRECTS = range(300, 400)
+
+
+class Rendering(SourceFlow):
+    """The part of the pipeline that finds, renders and stores one source."""
+
+    workers: Workers
+    _redirect_hinted = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._saved: WeakKeyDictionary[Request, tasks.Saved] = WeakKeyDictionary()
+        self._paths: WeakKeyDictionary[Request, str] = WeakKeyDictionary()
+        self._one_chain = threading.Lock()
+
+    async def _stored(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        if is_overridden(self, "media_to_download"):
+            return await super()._stored(request, info, item)
+        return await self._find(request, info, item)  # one task fewer
+
+    async def _find(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        path = await self._full_path(request, None, info, item)
+        store = native_store(self.store)
+        if store is None:
+            return await self._find_in_foreign_store(path, request, info)
+        custom = is_overridden(self, "file_downloaded", "image_downloaded", "get_images")
+        thumbs = {} if custom else await self._thumb_paths(request, None, info, item)
+        found = await self.workers.run(
+            tasks.look_up,
+            store,
+            self._plan(),
+            path,
+            thumbs,
+            expires=self.expires,
+            now=time.time(),
+            any_content=custom or is_overridden(self, "convert_image"),
+        )
+        if found is None:
+            return None
+        stat = {"last_modified": found.modified, "checksum": found.checksum}
+        result = self._onsuccess(stat, request, info, path)  # type: ignore[arg-type]
+        if result:
+            self._count_written(found)
+            return self._result(request, path, found, result["status"])
+        return None
+
+    async def _find_in_foreign_store(
+        self, path: str, request: Request, info: MediaPipeline.SpiderInfo
+    ) -> FileInfo | None:
+        try:
+            stat: Any = await ensure_awaitable(self.store.stat_file(path, info))
+        except Exception as error:  # noqa: BLE001 - many stores raise for what is not there
+            logger.debug(
+                "File (stat-error): Downloading %(path)s, the store cannot tell of it: %(error)s",
+                {"path": path, "error": error},
+                extra={"spider": info.spider},
+            )
+            return None
+        return self._onsuccess(stat, request, info, path)
+
+    def _check_response(self, response: Response) -> None:
+        if response.status not in self.options.statuses:
+            redirect = response.status in _REDIRECTS and "Location" in response.headers
+            reason = f"download-error: HTTP status {response.status}"
+            if redirect and not self._redirect_hinted:
+                self._redirect_hinted = True
+                reason += " (set MEDIA_ALLOW_REDIRECTS = True to follow redirects)"
+            code = "redirect-refused" if redirect else "http-status"
+            raise _download_failed(
+                reason, code, f"code: {response.status}", "Error downloading file"
+            )
+        if not response.body:
+            raise _download_failed(
+                "empty-content: no bytes came", "download-failed", "empty-content", "Empty file"
+            )
+
+    async def _render_and_save(
+        self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> tasks.Saved:
+        store = native_store(self.store)
+        if is_overridden(self, "get_images", "convert_image"):
+            outputs = await self._run_users_chain(response, request, info, item)
+        else:
+            path = self._paths.pop(request, None)
+            path = path or await self._full_path(request, response, info, item)
+            thumbs = await self._thumb_paths(request, response, info, item)
+            work = (response.body, self._plan(), path, thumbs)
+            if store is not None:
+                return await self.workers.run(tasks.make_and_save, *work, store)
+            outputs = await self.workers.run(tasks.make, *work)
+        if store is not None:
+            return await self.workers.run(tasks.save, outputs, store)
+        for output in reversed(outputs):  # the full image last, as everywhere
+            size = {"width": output.width, "height": output.height}
+            headers = {"Content-Type": "image/jpeg"}
+            buffer = BytesIO(output.data)
+            await ensure_awaitable(
+                self.store.persist_file(output.path, buffer, info, meta=size, headers=headers)
+            )
+        return await self.workers.run(tasks.describe, outputs)
+
+    async def _run_users_chain(
+        self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> list[tasks.Output]:
+        images: Any = call(self.get_images, response, request, info, item=item)
+        if inspect.isasyncgen(images):
+            images = [tasks.taken(image) async for image in images]
+        elif isinstance(images, Awaitable):
+            images = await images
+        return await self.workers.run(self._collect, images)
+
+    def _collect(self, images: Iterable[Any]) -> list[tasks.Output]:
+        with self._one_chain:  # the user's code was written for one thread
+            outputs = tasks.collect(images, self.options.formats)
+        for output in outputs:
+            _checked(output.path)
+        return outputs
+
+    def _plan(self) -> imaging.Plan:
+        return _plan(
+            tuple(self.thumbs.items()),
+            self.min_width,
+            self.min_height,
+            self.options.background,
+            self.options.formats,
+        )
+
+    async def _full_path(
+        self,
+        request: Request,
+        response: Response | None,
+        info: MediaPipeline.SpiderInfo,
+        item: Any,
+    ) -> str:
+        path = call(self.file_path, request, response=response, info=info, item=item)
+        return _checked(await path if inspect.isawaitable(path) else path)
+
+    async def _thumb_paths(
+        self,
+        request: Request,
+        response: Response | None,
+        info: MediaPipeline.SpiderInfo,
+        item: Any,
+    ) -> dict[str, str]:
+        found = {}
+        for name in self.thumbs:
+            path = call(self.thumb_path, request, name, response=response, info=info, item=item)
+            found[str(name)] = _checked(await path if inspect.isawaitable(path) else path)
+        return found
+
+    def _finished(self, value: Any) -> Any:
+        """Return *value*, or what it gives when a user's hook is ``async``; in a worker."""
+        return self.workers.wait_for(value) if inspect.isawaitable(value) else value
+
+    def _count_written(self, saved: tasks.Saved) -> None:
+        count = self.crawler.stats.inc_value
+        if saved.files:
+            count(stats.BYTES_OUT, saved.written)
+            count(stats.RENDITIONS, saved.files)
+        if saved.restored:
+            count(stats.RESTORED, saved.restored)
+
+    def _result(
+        self,
+        request: Request,
+        path: str,
+        saved: tasks.Saved,
+        status: str,
+        checksum: str | None = None,
+    ) -> FileInfo:
+        checksum = saved.checksum if checksum is None else checksum
+        if not saved.details:
+            return {"url": request.url, "path": path, "checksum": checksum, "status": status}
+        record = ImageRecord(request.url, path, checksum, status, **saved.details)
+        return record.as_result()  # type: ignore[return-value]  # FileInfo and more
+
+
+@functools.lru_cache(maxsize=32)
+def _plan(
+    thumbs: tuple[tuple[str, tuple[int, int]], ...],
+    min_width: int,
+    min_height: int,
+    background: tuple[int, int, int],
+    formats: tuple[str, ...],
+) -> imaging.Plan:
+    variants = tuple(imaging.Variant(str(name), *size) for name, size in thumbs)
+    return imaging.Plan(variants, min_width, min_height, background, formats)
+
+
+def _checked(path: object) -> str:
+    return paths.checked_path(path, windows=os.name == "nt")
+
+
+def _download_failed(reason: str, code: str, *words: str) -> Exception:
+    error = translate(DownloadFailed(reason, code))
+    error.imgpipe_words = words  # type: ignore[attr-defined]  # what Scrapy's log line says
+    return error
