@@ -78,8 +78,8 @@ _FOR_SCRAPY: dict[type[ImagePipeError], type[ImagePipeError]] = {
     StoreFailed: _Unstored,
     HookFailed: _Hook,
 }
-for _class, _base in ((v, k) for k, v in _FOR_SCRAPY.items()):
-    _class.__name__ = _base.__name__  # what a user's log shows
+for _known in (*_FOR_SCRAPY.values(), _Filtered):
+    _known.__name__ = _known.__bases__[0].__name__  # what a user's log shows
 
 
 def translate(error: ImagePipeError) -> ImagePipeError:
@@ -128,6 +128,7 @@ def make_lean(failure: Failure) -> None:
     """Cut from *failure*, in place, what :func:`lean_failure` cuts from an error."""
     if failure.value is not None:
         failure.__dict__.update(lean_failure(failure.value).__dict__)
+        failure.frames = []
 
 
 def without_bodies(error: BaseException) -> BaseException:

@@ -108,16 +108,21 @@ def _parse_colour(value: Any) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _parse_thumbs(value: Any) -> dict[str, tuple[int, int]]:
+def _parse_thumbs(value: Any) -> dict[str, tuple[float, float]]:
     if isinstance(value, str):
         value = json.loads(value)
     if not isinstance(value, Mapping):
         raise TypeError
-    for size in value.values():
-        width, height = size
-        if isinstance(size, str) or not min(float(width), float(height)) >= 1:
-            raise ValueError
-    return dict(value)
+    return {name: _parse_size(size) for name, size in value.items()}
+
+
+def _parse_size(value: Any) -> tuple[float, float]:
+    if isinstance(value, str):
+        raise TypeError
+    width, height = (side if isinstance(side, (int, float)) else float(side) for side in value)
+    if not 1 <= min(width, height) < float("inf"):
+        raise ValueError
+    return width, height
 
 
 BOOLEAN = Parser("True or False", _parse_boolean)
@@ -157,7 +162,7 @@ class Options:
     expires: int | None = _setting("IMAGES_EXPIRES", None, whole_number(None, "days"), "Days after which a stored image is downloaded again; 0 always downloads.", "90")
     min_width: int | None = _setting("IMAGES_MIN_WIDTH", None, whole_number(None, "pixels"), "Images narrower than this are refused; 0 accepts all.", "0")
     min_height: int | None = _setting("IMAGES_MIN_HEIGHT", None, whole_number(None, "pixels"), "Images lower than this are refused; 0 accepts all.", "0")
-    thumbs: dict[str, tuple[int, int]] | None = _setting("IMAGES_THUMBS", None, THUMBS, "Thumbnails to make: name to the box, in pixels, that they fit inside.", "{}")
+    thumbs: dict[str, Any] | None = _setting("IMAGES_THUMBS", None, THUMBS, "Thumbnails to make: name to the box, in pixels, that they fit inside.", "{}")
     allow_redirects: bool = _setting("MEDIA_ALLOW_REDIRECTS", False, BOOLEAN, "Follow redirects of image URLs.")
     # fmt: on
 
@@ -186,9 +191,8 @@ def parse(parser: Parser, key: str, value: object) -> Any:
     try:
         return parser.parse(value)
     except (ValueError, TypeError, OverflowError):
-        expected = parser.expected.rstrip(",")
         raise SettingError(
-            f"Expected {expected} for {key} but received {value!r} of type {type(value).__name__}"
+            f"Expected {parser.expected} for {key} but received {value!r} of type {type(value).__name__}"
         ) from None
 
 

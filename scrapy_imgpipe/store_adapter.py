@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapy.pipelines.files import FSFilesStore
@@ -43,18 +44,31 @@ class FileSystemFilesStore(FSFilesStore):
             StoreFailed: when *path* is refused or the write fails; an older
                 file under *path* is untouched then.
         """
-        self.native.put(os.fspath(path), buf.getvalue())
+        store, name = self._place(path)
+        if store is not self.native:
+            self._mkdir(Path(store.base), info)
+        store.put(name, buf.getvalue())
 
     def stat_file(self, path: str | os.PathLike[str], info: MediaPipeline.SpiderInfo) -> StatInfo:
         """Return checksum (MD5) and time of change (Unix seconds), ``{}`` where nothing is.
 
         An empty file counts as nothing.
         """
-        stat = self.native.stat(os.fspath(path))
-        data = self.native.get(os.fspath(path)) if stat and stat.bytes else None
+        store, name = self._place(path)
+        stat = store.stat(name)
+        data = store.get(name) if stat and stat.bytes else None
         if stat is None or not data:
             return {}
         return {"last_modified": stat.modified, "checksum": checksum(data)}
+
+    def _place(self, path: str | os.PathLike[str]) -> tuple[FileSystemStore, str]:
+        """Return the store and the name in it, wherever a subclass puts its files."""
+        name = "_get_filesystem_path"
+        own = getattr(type(self), name) is getattr(FileSystemFilesStore, name)
+        if own:
+            return self.native, os.fspath(path)
+        place = self._get_filesystem_path(path)
+        return FileSystemStore(place.parent), place.name
 
 
 def native_store(store: object) -> Store | None:

@@ -9,6 +9,7 @@ and hashlib release the interpreter lock where the time goes.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -17,6 +18,8 @@ from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
+
+from scrapy_imgpipe.errors import HookFailed
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -33,6 +36,7 @@ class Workers:
         self.threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._here = threading.local()
 
     async def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call *function* in a worker and return what it returns.
@@ -41,19 +45,26 @@ class Workers:
         still finishes what it began; its result is dropped.
         """
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="imgpipe")
-        future = self._pool.submit(function, *args, **kwargs)
-        if is_asyncio_available():
+            self._pool = ThreadPoolExecutor(self.threads, "imgpipe", self._mark_worker)
+        with_asyncio = is_asyncio_available()
+        if with_asyncio:  # before the work begins: it may ask for the loop at once
             self._loop = asyncio.get_running_loop()
-            return await asyncio.wrap_future(future)
-        return await _deferred(future)
+        future = self._pool.submit(function, *args, **kwargs)
+        return await (asyncio.wrap_future(future) if with_asyncio else _deferred(future))
 
     def wait_for(self, awaitable: Awaitable[_T]) -> _T:
-        """Let the event loop finish *awaitable*; only to be called from a worker.
+        """Return what *awaitable* gives, to code that cannot ``await``.
 
         For overridden hooks that are ``async`` and called from code that is not.
-        The worker is blocked meanwhile, the loop is not.
+        Called in a worker, it lets the event loop finish *awaitable*; the worker
+        is blocked meanwhile, the loop is not. Called on the event loop itself,
+        *awaitable* has to finish without waiting for anything.
+
+        Raises:
+            HookFailed: when it would have to wait on the event loop.
         """
+        if not getattr(self._here, "is_worker", False):
+            return _finished_at_once(awaitable)
         if self._loop is not None:
             return asyncio.run_coroutine_threadsafe(_finish(awaitable), self._loop).result()
         from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
@@ -64,6 +75,9 @@ class Workers:
         result: _T = blockingCallFromThread(reactor, start)  # type: ignore[arg-type]
         return result
 
+    def _mark_worker(self) -> None:
+        self._here.is_worker = True
+
     def close(self) -> None:
         """End the threads; work that has begun is finished first.
 
@@ -72,6 +86,17 @@ class Workers:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _finished_at_once(awaitable: Awaitable[_T]) -> _T:
+    steps = awaitable.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    steps.close()
+    raise HookFailed("An async hook had to wait in a place that cannot wait for it")
 
 
 async def _finish(awaitable: Awaitable[_T]) -> _T:

@@ -17,42 +17,42 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-_JPEG_END = b"\xff\xd9"
 _ENDS = {
+    "JPEG": b"\xff\xd9",
+    "MPO": b"\xff\xd9",
     "PNG": b"\0\0\0\0IEND\xaeB`\x82",
     "GIF": b"\0;",  # the last block's terminator, then the trailer
 }
 
-# Half a kilobyte is the smallest sector: a file system that lost the tail of a file
-# in a crash leaves at least so many NULs, and Huffman codes made of NULs decode.
+# A file system that lost the tail of a file in a crash leaves NULs, a sector of them at
+# least. Compressed data never has so many, yet decoders make pixels of them: Pillow 13
+# loads a JPEG, PNG or GIF whose second half is NULs without a word.
 _HOLE = bytes(512)
 
 
-def _jpeg_ends(data: bytes, image: Image.Image) -> bool:
-    """Say whether *data* ends where a JPEG ends, NULs behind it aside.
+def _ends_well(data: bytes, image: Image.Image) -> bool:
+    """Say whether the last bytes prove the file whole; False is doubt, not a verdict.
 
     Raises:
         ImageBroken: the tail was lost, and NULs stand where it was.
     """
-    if data.rstrip(b"\0").endswith(_JPEG_END):
+    if image.format == "WEBP":
+        length = int.from_bytes(data[4:8], "little") + 8
+        _no_hole(data[:length])
+        return len(data) >= length
+    end = _ENDS.get(image.format or "")
+    if end is None or not getattr(image, "tile", None):
+        return False  # another format, or a header without pixels
+    if data.rstrip(b"\0").endswith(end):
         return True
-    first_scan = image.fp.tell()  # type: ignore[attr-defined]
-    if data.endswith(_HOLE) and data.rfind(_JPEG_END, first_scan) < 0:
-        msg = "Image cannot be decoded: NULs where its end should be"
-        raise ImageBroken(msg)
+    _no_hole(data)
     return False
 
 
-def _ends_well(data: bytes, image: Image.Image) -> bool:
-    """Say whether the last bytes prove the file whole; False is doubt, not a verdict."""
-    if image.format == "WEBP":
-        whole = int.from_bytes(data[4:8], "little") + 8 <= len(data)
-        return whole and not data.endswith(_HOLE)
-    if not getattr(image, "tile", None):
-        return False  # a header without pixels
-    if image.format in ("JPEG", "MPO"):
-        return _jpeg_ends(data, image)
-    return data.endswith(_ENDS.get(image.format or "", ()))
+def _no_hole(data: bytes) -> None:
+    if data.endswith(_HOLE):
+        msg = "Image cannot be decoded: NULs where its end should be"
+        raise ImageBroken(msg)
 
 
 @sealed

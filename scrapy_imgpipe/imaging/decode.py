@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
-from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.failures import as_ours, sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ QUARTER_TURNS = frozenset(
 # Where an orientation may be written; none survives the turn, or it would turn again.
 _ORIENTED_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 
-# PNG expands shallow and shortens deep samples; Pillow 13 leaves tRNS as it was written.
-_SAMPLE_SCALES = {"L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
+# PNG expands shallow and shortens deep samples; Pillow 13 leaves tRNS as it was written
+# (and Pillow 11 did so with one bit, too).
+_SAMPLE_SCALES = {"1": 255.0, "L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
 
 _plugins_lock = threading.Lock()
 
@@ -82,13 +83,18 @@ def _openable(formats: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name in Image.OPEN)
 
 
-def _refusal(data: bytes, allowed: Collection[str]) -> ImagePipeError:
-    """Return the error for bytes that no allowed decoder recognised."""
+def _refusal(error: Exception, data: bytes, allowed: Collection[str]) -> ImagePipeError:
+    """Return the error for bytes that no allowed decoder could open."""
+    ours = as_ours(error)
+    if ours.code == "too-many-pixels":
+        return ours
     for name, signature in _SIGNATURES.items():
         if signature.match(data):
-            if name in allowed:
+            if name not in allowed:
+                return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
+            if isinstance(error, UnidentifiedImageError):
                 return ImageBroken(f"Image cannot be decoded: unreadable {name} header")
-            return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
+            return ours
     return SourceRejected("Not an image of any known format", "not-an-image")
 
 
@@ -99,7 +105,7 @@ def _mend_transparency(image: Image.Image) -> None:
         return
     scale = _SAMPLE_SCALES.get(str(image.tile[0].args))  # type: ignore[attr-defined]
     if scale is not None and isinstance(transparent, int):
-        image.info["transparency"] = int(transparent * scale)
+        image.info["transparency"] = min(int(transparent * scale), 255)
     elif scale is not None and isinstance(transparent, tuple):
         image.info["transparency"] = tuple(int(value * scale) for value in transparent)
 
@@ -122,8 +128,8 @@ def open_image(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Image
     allowed = _openable(formats)
     try:
         image = Image.open(io.BytesIO(data), formats=allowed)
-    except UnidentifiedImageError:
-        refusal = _refusal(data, allowed)
+    except Exception as error:  # noqa: BLE001 - plug-ins raise anything on hostile headers
+        refusal = _refusal(error, data, allowed)
     else:
         _mend_transparency(image)
         return image

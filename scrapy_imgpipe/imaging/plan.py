@@ -9,29 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.options import FORMATS
 
 #: :attr:`Picture.name` of the full image; a variant has its own name instead.
 FULL: Final = None
 
-#: Formats that are opened unless a plan says otherwise.
-#:
-#: PostScript (``EPS``) is missing because Pillow starts Ghostscript for it, and
-#: ``JPEG2000`` because Pillow 13 decodes it with the interpreter lock held
-#: throughout (2.5 s for 6 noisy megapixels, measured 2026-07). Name it in a plan
-#: to have it all the same. Formats without a signature (``TGA``) would make
-#: images of any bytes.
-DEFAULT_FORMATS: Final = (
-    "JPEG",
-    "MPO",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "AVIF",
-    "BMP",
-    "TIFF",
-    "ICO",
-    "PPM",
-)
+#: Formats that are opened unless a plan says otherwise; see there why others are not.
+DEFAULT_FORMATS: Final = FORMATS
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,16 +98,27 @@ def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     return Picture(FULL, encoded, *base.size, "JPEG"), Base(pixels, base.size, base.box)
 
 
-def _variants(base: Base, variants: Sequence[Variant]) -> list[Picture]:
-    """Make *variants* of *base*, in their order; equal sizes share one encoding."""
+def _variants(
+    base: Base, variants: Sequence[Variant], only: Collection[str] | None = None
+) -> list[Picture]:
+    """Make *variants* of *base*, in their order; equal sizes share one encoding.
+
+    Those not in *only* are left out, but still shrunk: the others are made from
+    them, and come out the same whether made alone or all together.
+    """
+    chosen = [variant for variant in variants if only is None or variant.name in only]
     sizes = [fit_inside(base.size, (variant.width, variant.height)) for variant in variants]
+    wanted = {fit_inside(base.size, (variant.width, variant.height)) for variant in chosen}
     encoded: dict[tuple[int, int], bytes] = {}
     for size, small in descend(base, sizes):
+        if size not in wanted:
+            continue
         turned = small if base.turn is None else small.transpose(base.turn)
         encoded[size] = encode_jpeg(to_srgb(turned, base.profile), **_NO_COMMENT)
     return [
         Picture(variant.name, encoded[size], *size, "JPEG")
         for variant, size in zip(variants, sizes, strict=True)
+        if variant in chosen
     ]
 
 
@@ -124,7 +135,8 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
         data: a whole image file.
         plan: what to make of it.
         only: names of variants to make of an original that is in the store already;
-            then there is no full image, and the minimum size does not apply.
+            then there is no full image, and the minimum size does not apply. Of a
+            JPEG that had passed through they are the same bytes as at first.
 
     Returns:
         The full image first, then the variants in the plan's order.
@@ -139,11 +151,10 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
         if only is None:
             full, base = _full(data, image, plan)
             return [full, *_variants(base, plan.variants)]
-        chosen = [variant for variant in plan.variants if variant.name in only]
         if _is_jpeg(image):
-            base = _decode_scaled(image, chosen, plan.background)
+            base = _decode_scaled(image, plan.variants, plan.background)
         else:
             base = _decode_whole(image, plan.background)
-        return _variants(base, chosen)
+        return _variants(base, plan.variants, only)
     finally:
         image.close()

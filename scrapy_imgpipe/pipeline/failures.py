@@ -42,6 +42,20 @@ def error_in(failure: Failure) -> Exception:
     return error if isinstance(error, Exception) else HookFailed(str(error))
 
 
+def judged(error: Exception, *, downloaded: bool) -> Exception:
+    """Return *error* where it is Scrapy's or ours already, else ours for it.
+
+    Args:
+        error: what the downloader or ``media_downloaded`` raised.
+        downloaded: whether there was a response, so that a hook made the mistake.
+    """
+    if isinstance(error, IgnoreRequest):
+        return SourceRejected(one_line(error), "filtered")
+    if isinstance(error, (ImagePipeError, FileException)):
+        return error
+    return HookFailed(one_line(error)) if downloaded else DownloadFailed(one_line(error))
+
+
 def level_of(error: Exception) -> tuple[int, Exception | None]:
     """Return the level, and the error itself where its traceback helps."""
     if isinstance(error, SourceRejected):

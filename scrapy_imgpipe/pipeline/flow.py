@@ -15,10 +15,9 @@ import inspect
 import logging
 import time
 import warnings
-from copy import copy
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from scrapy.exceptions import IgnoreRequest, ScrapyDeprecationWarning
+from scrapy.exceptions import ScrapyDeprecationWarning
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.pipelines.images import ImagesPipeline
@@ -41,16 +40,15 @@ from scrapy_imgpipe.compat import (
     without_bodies,
 )
 from scrapy_imgpipe.errors import (
-    DownloadFailed,
     HookFailed,
     ImagePipeError,
-    SourceRejected,
 )
 from scrapy_imgpipe.guards import check_url
 from scrapy_imgpipe.pipeline.failures import (
     as_scrapys,
     error_in,
     is_logged,
+    judged,
     level_of,
     mark,
     one_line,
@@ -177,8 +175,7 @@ class SourceFlow(ImagesPipeline):
             (result,) = await maybe_deferred_to_future(waiter)
         if isinstance(result, Failure):
             return await self._through_errback(lean_failure(error_in(result)), errback)
-        # nobody shares a dict with another asker; hooks may have given anything else
-        return copy(result) if isinstance(result, dict) else result
+        return own_copy(result)
 
     async def _obtain_for_all(
         self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -194,15 +191,28 @@ class SourceFlow(ImagesPipeline):
     async def _obtain(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> FileInfo | Failure:
+        swallowed: Exception | None = None
         try:
-            result = await self._stored(request, info, item)
+            result = await self._looked_up(request, info, item)
             if not result:
-                result = await self._check_media_to_download(request, info, item)
+                result, swallowed = await self._fetched(request, info, item)
         except Exception as error:  # noqa: BLE001 - each ends as a failed result
             return self._settle(error, request, info)
         status = result.get("status") if isinstance(result, dict) else None
-        self._count(_OUTCOMES.get(status or "downloaded", Outcome.STORED))
+        outcome = _OUTCOMES.get(status or "downloaded", Outcome.STORED)
+        self._count(outcome if swallowed is None else outcome_of(swallowed))
         return result
+
+    async def _looked_up(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        try:
+            return await self._stored(request, info, item)
+        except (ImagePipeError, FileException):
+            raise
+        except Exception as error:
+            self._log(error, request, info)
+            raise HookFailed(one_line(error)) from error
 
     async def _stored(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -211,9 +221,10 @@ class SourceFlow(ImagesPipeline):
         result: FileInfo | None = await ensure_awaitable(found)
         return result
 
-    async def _check_media_to_download(
+    async def _fetched(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
-    ) -> Any:
+    ) -> tuple[Any, Exception | None]:
+        """Return a result, and beside it the error where ``media_failed`` swallowed one."""
         downloaded = False
         try:
             self._modify_media_request(request)
@@ -221,9 +232,10 @@ class SourceFlow(ImagesPipeline):
             downloaded = True
             return await ensure_awaitable(
                 call(self.media_downloaded, response, request, info, item=item)
-            )
-        except Exception as error:  # noqa: BLE001 - the user's hook decides
-            failure: Failure = Failure(error)  # type: ignore[no-untyped-call]
+            ), None
+        except Exception as caught:  # noqa: BLE001 - the user's hook decides
+            error = judged(caught, downloaded=downloaded)
+            failure: Failure = Failure(caught)  # type: ignore[no-untyped-call]
             failure.imgpipe_downloaded = downloaded  # type: ignore[attr-defined]
             hook: Callable[..., Any] = self.media_failed
             result = await ensure_awaitable(hook(failure, request, info))
@@ -235,7 +247,7 @@ class SourceFlow(ImagesPipeline):
                 stacklevel=1,
             )
             result.raiseException()
-        return result
+        return result, error.with_traceback(None)
 
     async def _download(self, request: Request) -> Response:
         """Send *request* through the downloader and its middlewares.
@@ -254,16 +266,11 @@ class SourceFlow(ImagesPipeline):
             FileException: the error in *failure* where it is one already, else
                 one of ours with its ``code``.
         """
-        error = error_in(failure)
-        if isinstance(error, IgnoreRequest):
-            error = SourceRejected(one_line(error), "filtered")
-        elif not isinstance(error, (ImagePipeError, FileException)):
-            if getattr(failure, "imgpipe_downloaded", False):
-                self._log(error, request, info)
-                error = HookFailed(one_line(error))
-                mark(error, logged=True)
-            else:
-                error = DownloadFailed(one_line(error))
+        raised = error_in(failure)
+        error = judged(raised, downloaded=getattr(failure, "imgpipe_downloaded", False))
+        if isinstance(error, HookFailed):  # its traceback helps
+            self._log(raised, request, info)
+            mark(error, logged=True)
         self._log(error, request, info)
         raise as_scrapys(error) from None
 
@@ -326,3 +333,16 @@ class SourceFlow(ImagesPipeline):
             exc_info=exc_info,
             extra={"spider": info.spider},
         )
+
+
+def own_copy(result: FileInfo) -> FileInfo:
+    """Return *result* for one asker: none shares a dict or a list with another.
+
+    Overridden hooks may have given anything; what is no dict is left alone.
+    """
+    copied: Any = result
+    if isinstance(copied, dict):
+        copied = dict(copied)
+        if isinstance(copied.get("renditions"), list):
+            copied["renditions"] = [dict(rendition) for rendition in copied["renditions"]]
+    return copied  # type: ignore[no-any-return]

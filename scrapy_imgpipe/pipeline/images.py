@@ -9,6 +9,7 @@ encodes, hashes or touches files runs in workers.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from twisted.python.failure import Failure
 
 from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
-from scrapy_imgpipe.errors import ImagePipeError, SettingError
+from scrapy_imgpipe.errors import ImagePipeError, SettingError, StoreFailed
 from scrapy_imgpipe.pipeline.failures import error_in, one_line, outcome_of
 from scrapy_imgpipe.pipeline.hooks import call
 from scrapy_imgpipe.pipeline.rendering import Rendering
@@ -75,9 +76,9 @@ class ImagesPipeline(Rendering):
             functools.partial(self._look_up_setting, crawler.settings)
         )
         super().__init__(store_uri, download_func, crawler=crawler)
-        if self.options.thumbs is not None:  # given as JSON on the command line
-            self.thumbs = self.options.thumbs
-        options.parse(options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs)
+        self.thumbs = self.options.thumbs or options.parse(
+            options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
+        )
         self.workers = Workers(self.options.workers or options.usable_cpus())
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
@@ -112,9 +113,9 @@ class ImagesPipeline(Rendering):
         """
         try:
             return super()._get_store(uri)
-        except (KeyError, ValueError, AssertionError, OSError) as error:
+        except (KeyError, ValueError, AssertionError, OSError, StoreFailed) as error:
             schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
-            reason = f" ({error})" if isinstance(error, OSError) else ""
+            reason = f" ({error})" if isinstance(error, (OSError, StoreFailed)) else ""
             msg = (
                 f"Expected a directory or a complete URI with a scheme of {schemes} for"
                 f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
@@ -174,6 +175,8 @@ class ImagesPipeline(Rendering):
         try:
             path = await self._full_path(request, response, info, item)
             self._paths[request] = path
+            if inspect.iscoroutinefunction(self.thumb_path):
+                self._thumbs[request] = await self._thumb_paths(request, response, info, item)
             checksum = await ensure_awaitable(
                 call(self.file_downloaded, response, request, info, item=item)
             )
@@ -239,26 +242,21 @@ class ImagesPipeline(Rendering):
             ImageException: our error with its ``code``.
         """
         try:
-            path = self._finished(
-                call(self.file_path, request, response=response, info=info, item=item)
-            )
+            path = self._path_for_chain(request, response, info, item)
             with imaging.open_image(response.body, self.options.formats) as opened:
                 image = imaging.upright(opened)
+                if image is opened:  # users get a plain image, as from Scrapy, not a file's
+                    image = opened.copy()
+                    image.format = opened.format
                 imaging.check_size(*image.size, self.min_width, self.min_height)
                 image, buffer = self._finished(
                     self.convert_image(image, response_body=BytesIO(response.body))
                 )
                 yield path, image, buffer
                 for name, size in self.thumbs.items():
-                    path = self._finished(
-                        call(
-                            self.thumb_path, request, name, response=response, info=info, item=item
-                        )
-                    )
-                    yield (
-                        path,
-                        *self._finished(self.convert_image(image, size, response_body=buffer)),
-                    )
+                    path = self._path_for_chain(request, response, info, item, name)
+                    made = self._finished(self.convert_image(image, size, response_body=buffer))
+                    yield path, *made
         except ImagePipeError as error:
             raise translate(error) from None
 

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -21,7 +21,8 @@ from scrapy.utils.defer import ensure_awaitable
 
 from scrapy_imgpipe import imaging, paths, stats, tasks
 from scrapy_imgpipe.compat import translate
-from scrapy_imgpipe.errors import DownloadFailed
+from scrapy_imgpipe.errors import DownloadFailed, StoreFailed
+from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.flow import SourceFlow
 from scrapy_imgpipe.pipeline.hooks import call, is_overridden
 from scrapy_imgpipe.records import ImageRecord
@@ -48,6 +49,7 @@ class Rendering(SourceFlow):
         super().__init__(*args, **kwargs)
         self._saved: WeakKeyDictionary[Request, tasks.Saved] = WeakKeyDictionary()
         self._paths: WeakKeyDictionary[Request, str] = WeakKeyDictionary()
+        self._thumbs: WeakKeyDictionary[Request, dict[str, str]] = WeakKeyDictionary()
         self._one_chain = threading.Lock()
 
     async def _stored(
@@ -132,34 +134,47 @@ class Rendering(SourceFlow):
         if store is not None:
             return await self.workers.run(tasks.save, outputs, store)
         for output in reversed(outputs):  # the full image last, as everywhere
-            size = {"width": output.width, "height": output.height}
-            headers = {"Content-Type": "image/jpeg"}
-            buffer = BytesIO(output.data)
+            await self._persist(output, info)
+        return await self.workers.run(tasks.describe, outputs)
+
+    async def _persist(self, output: tasks.Output, info: MediaPipeline.SpiderInfo) -> None:
+        """Hand *output* to a store that only Scrapy's protocol reaches, on the event loop."""
+        size = {"width": output.width, "height": output.height}
+        headers = {"Content-Type": "image/jpeg"}
+        buffer = BytesIO(output.data)
+        try:
             await ensure_awaitable(
                 self.store.persist_file(output.path, buffer, info, meta=size, headers=headers)
             )
-        return await self.workers.run(tasks.describe, outputs)
+        except Exception as error:
+            raise StoreFailed(f"Could not store {output.path}: {one_line(error)}") from error
 
     async def _run_users_chain(
         self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> list[tasks.Output]:
-        images: Any = call(self.get_images, response, request, info, item=item)
-        if inspect.isasyncgen(images):
-            images = [tasks.taken(image) async for image in images]
-        elif isinstance(images, Awaitable):
-            images = await images
-        return await self.workers.run(self._collect, images)
+        hook = functools.partial(call, self.get_images, response, request, info, item=item)
+        if inspect.iscoroutinefunction(self.get_images):
+            images = await hook()
+            return await self.workers.run(self._collect, lambda: images)
+        if inspect.isasyncgenfunction(self.get_images):
+            images = await _drained(hook())
+            return await self.workers.run(self._collect, lambda: images)
+        return await self.workers.run(self._collect, hook)
 
-    def _collect(self, images: Iterable[Any]) -> list[tasks.Output]:
+    def _collect(self, make: Callable[[], Any]) -> list[tasks.Output]:
+        """Run a user's chain to its end; in a worker."""
         with self._one_chain:  # the user's code was written for one thread
-            outputs = tasks.collect(images, self.options.formats)
+            images = make()
+            if inspect.isasyncgen(images):
+                images = _drained(images)
+            outputs = tasks.collect(self._finished(images), self.options.formats)
         for output in outputs:
             _checked(output.path)
         return outputs
 
     def _plan(self) -> imaging.Plan:
         return _plan(
-            tuple(self.thumbs.items()),
+            tuple((str(name), *size) for name, size in self.thumbs.items()),
             self.min_width,
             self.min_height,
             self.options.background,
@@ -189,8 +204,28 @@ class Rendering(SourceFlow):
             found[str(name)] = _checked(await path if inspect.isawaitable(path) else path)
         return found
 
+    def _path_for_chain(
+        self,
+        request: Request,
+        response: Response,
+        info: MediaPipeline.SpiderInfo,
+        item: Any,
+        thumb: str | None = None,
+    ) -> Any:
+        """Return what ``file_path`` or ``thumb_path`` says, to code that cannot ``await``.
+
+        ``async`` ones have been asked before, in ``media_downloaded``.
+        """
+        known: Any = {None: self._paths.get(request), **self._thumbs.get(request, {})}
+        name = None if thumb is None else str(thumb)
+        hook, arguments = (self.file_path, ()) if thumb is None else (self.thumb_path, (thumb,))
+        if inspect.iscoroutinefunction(hook) and known.get(name):
+            return known[name]
+        path = call(hook, request, *arguments, response=response, info=info, item=item)
+        return self._finished(path)
+
     def _finished(self, value: Any) -> Any:
-        """Return *value*, or what it gives when a user's hook is ``async``; in a worker."""
+        """Return *value*, or what it gives where a user's hook is ``async``."""
         return self.workers.wait_for(value) if inspect.isawaitable(value) else value
 
     def _count_written(self, saved: tasks.Saved) -> None:
@@ -218,14 +253,18 @@ class Rendering(SourceFlow):
 
 @functools.lru_cache(maxsize=32)
 def _plan(
-    thumbs: tuple[tuple[str, tuple[int, int]], ...],
+    thumbs: tuple[tuple[str, int, int], ...],
     min_width: int,
     min_height: int,
     background: tuple[int, int, int],
     formats: tuple[str, ...],
 ) -> imaging.Plan:
-    variants = tuple(imaging.Variant(str(name), *size) for name, size in thumbs)
+    variants = tuple(imaging.Variant(*thumb) for thumb in thumbs)
     return imaging.Plan(variants, min_width, min_height, background, formats)
+
+
+async def _drained(images: AsyncIterator[Any]) -> list[Any]:
+    return [tasks.taken(image) async for image in images]
 
 
 def _checked(path: object) -> str:

@@ -11,7 +11,7 @@ Every test uses only the protocol.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,7 +19,16 @@ import pytest
 from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.stores import Stat, Store
 
-REFUSED = ("", "/a.jpg", "../a.jpg", "full/../../a.jpg", "full/..", "./a.jpg", "a//b.jpg", "full/")
+REFUSED: tuple[str, ...] = (
+    "",
+    "/a.jpg",
+    "../a.jpg",
+    "full/../../a.jpg",
+    "full/..",
+    "./a.jpg",
+    "a//b.jpg",
+    "full/",
+)
 REFUSED += (
     "a\x00.jpg",
     "a\n.jpg",
@@ -117,7 +126,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("path", REFUSED)
     def test_refuses_bad_paths_everywhere(self, store: Store, path: str) -> None:
-        deeds = [
+        deeds: list[Callable[[], object]] = [
             lambda: store.put(path, b"x"),
             lambda: store.put_all([("full/good.jpg", b"x"), (path, b"x")]),
             lambda: store.get(path),

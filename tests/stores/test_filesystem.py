@@ -151,6 +151,19 @@ def test_a_failure_refers_to_no_data(store: FileSystemStore, path: str, several:
     assert "the data" not in repr([frame.f_locals for frame in frames])
 
 
+def test_a_prefix_spares_the_other_directories(store: FileSystemStore) -> None:
+    store.put_all([("full/ab/1.jpg", b""), ("full/b/1.jpg", b""), ("thumbs/1.jpg", b"")])
+    read: list[str] = []
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.scandir" and str(arguments[0]).startswith(store.base):
+            read.append(Path(str(arguments[0])).name)
+
+    sys.addaudithook(hook)
+    assert list(store.list("full/a")) == ["full/ab/1.jpg"]
+    assert read == ["full", "ab"]
+
+
 @POSIX
 def test_a_link_to_a_file_is_replaced(store: FileSystemStore, tmp_path: Path) -> None:
     outside = tmp_path / "outside.jpg"

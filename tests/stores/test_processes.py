@@ -251,9 +251,12 @@ def test_the_clock_is_an_argument(tmp_path: Path) -> None:
 def test_other_names_and_directories_stay(tmp_path: Path) -> None:
     names = (".imgpipe", "imgpipe-x.tmp", "x.imgpipe-x", "a.tmp")
     (tmp_path / ".imgpipe-directory").mkdir()
+    (tmp_path / ".imgpipe-link").symlink_to("/nowhere")
+    os.utime(tmp_path / ".imgpipe-link", (0, 0), follow_symlinks=False)
     os.utime(tmp_path / ".imgpipe-directory", (0, 0))
     assert not swept(tmp_path, *names, seconds=3 * DAY)
     assert (tmp_path / ".imgpipe-directory").is_dir()
+    assert (tmp_path / ".imgpipe-link").is_symlink()
 
 
 def test_a_fork_has_its_own_names(tmp_path: Path) -> None:

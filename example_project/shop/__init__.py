@@ -1,0 +1,1 @@
+"""A Scrapy project that stores the images of a small web shop and a gallery."""

@@ -1,0 +1,166 @@
+"""What is in the store already: up to date, expired, damaged, incomplete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+import pytest
+
+from scrapy_imgpipe import ImagesPipeline
+from tests.fakes import Crawl
+from tests.pictures import encoded, jpeg, noise, opened
+
+URL = "http://www.example.com/image.jpg"
+NAME = "3afec3b4765f8f0a07b78f98c07b83f013567a0a.jpg"
+THUMBS = {"small": (50, 50), "big": (270, 270)}
+DAY = 24 * 60 * 60
+
+
+def crawl_once(store, data, **settings):
+    with Crawl(store, {URL: data}, **settings) as crawl:
+        images = crawl.images(URL)
+    return crawl, images
+
+
+def test_paths_are_scrapys(tmp_path):
+    crawl, _ = crawl_once(tmp_path, jpeg(), IMAGES_THUMBS=THUMBS)
+    assert set(crawl.files()) == {f"full/{NAME}", f"thumbs/small/{NAME}", f"thumbs/big/{NAME}"}
+
+
+def test_what_is_up_to_date_is_not_downloaded_and_told_in_full(tmp_path):
+    data = jpeg((600, 400))
+    _, first = crawl_once(tmp_path, data, IMAGES_THUMBS=THUMBS)
+    crawl, second = crawl_once(tmp_path, 500, IMAGES_THUMBS=THUMBS)
+    assert crawl.site.asked == []
+    assert second == [{**first[0], "status": "uptodate"}]
+    assert first[0]["checksum"] == hashlib.md5(data).hexdigest()
+    assert (first[0]["width"], first[0]["height"]) == (600, 400)
+    assert (first[0]["format"], first[0]["bytes"]) == ("JPEG", len(data))
+    assert [(r["name"], r["width"], r["height"]) for r in first[0]["renditions"]] == [
+        ("small", 50, 33),
+        ("big", 270, 180),
+    ]
+    assert crawl.outcomes() == {"up-to-date": 1}
+    assert crawl.stats["file_status_count/uptodate"] == 1
+
+
+@pytest.mark.parametrize(("age", "status"), [(89, "uptodate"), (91, "downloaded")])
+def test_an_image_expires_after_so_many_days(tmp_path, age, status):
+    crawl_once(tmp_path, jpeg())
+    then = time.time() - age * DAY
+    os.utime(tmp_path / "full" / NAME, (then, then))
+    _, images = crawl_once(tmp_path, jpeg())
+    assert images[0]["status"] == status
+
+
+def test_expires_zero_always_downloads(tmp_path):
+    crawl_once(tmp_path, jpeg())
+    _, images = crawl_once(tmp_path, jpeg(), IMAGES_EXPIRES=0)
+    assert images[0]["status"] == "downloaded"
+
+
+def test_a_failed_refresh_leaves_the_old_copy(tmp_path):
+    crawl, _ = crawl_once(tmp_path, jpeg(), IMAGES_THUMBS=THUMBS)
+    before = crawl.files()
+    data = jpeg()
+    for answer in (500, data[: len(data) // 2], b"<html>", OSError("reset")):
+        crawl, images = crawl_once(tmp_path, answer, IMAGES_THUMBS=THUMBS, IMAGES_EXPIRES=0)
+        assert images == []
+        assert crawl.files() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-40],
+        lambda data: data[: len(data) // 2] + b"\0" * (len(data) - len(data) // 2),
+        lambda data: b"<html>not found</html>",
+        lambda data: b"\0" * len(data),
+    ],
+    ids=["empty", "half", "tail", "zeros behind", "html", "zeros"],
+)
+def test_a_damaged_file_is_not_up_to_date(tmp_path, damage):
+    data = jpeg((300, 200))
+    crawl_once(tmp_path, data)
+    stored = tmp_path / "full" / NAME
+    stored.write_bytes(damage(data))
+    crawl, images = crawl_once(tmp_path, data)
+    assert images[0]["status"] == "downloaded"
+    assert stored.read_bytes() == data
+
+
+def test_a_progressive_file_cut_between_two_scans_is_not_up_to_date(tmp_path):
+    data = jpeg((300, 200), progressive=True)
+    cut = data.rindex(b"\xff\xda")
+    crawl_once(tmp_path, data)
+    (tmp_path / "full" / NAME).write_bytes(data[:cut])
+    _, images = crawl_once(tmp_path, data)
+    assert images[0]["status"] == "downloaded"
+
+
+def test_thumbnails_added_later_are_made_without_network(tmp_path):
+    crawl_once(tmp_path, jpeg((600, 400)))
+    crawl, images = crawl_once(tmp_path, 500, IMAGES_THUMBS=THUMBS)
+    assert crawl.site.asked == []
+    assert images[0]["status"] == "uptodate"
+    assert [r["name"] for r in images[0]["renditions"]] == ["small", "big"]
+    assert opened((tmp_path / "thumbs" / "big" / NAME).read_bytes()).size == (270, 180)
+    assert crawl.stats["imgpipe/renditions/restored"] == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xd8\xff\xe0 cut off", b"<html>"])
+def test_a_missing_or_damaged_thumbnail_is_made_again_and_the_good_one_is_left(tmp_path, content):
+    first, _ = crawl_once(tmp_path, jpeg((600, 400)), IMAGES_THUMBS=THUMBS)
+    files = first.files()
+    small = tmp_path / "thumbs" / "small" / NAME
+    big = tmp_path / "thumbs" / "big" / NAME
+    os.utime(big, (1, 1))
+    small.unlink() if content is None else small.write_bytes(content)
+    crawl, _ = crawl_once(tmp_path, 500, IMAGES_THUMBS=THUMBS)
+    assert crawl.site.asked == []
+    assert crawl.files() == files
+    assert big.stat().st_mtime == 1
+    assert crawl.stats["imgpipe/renditions/restored"] == 1
+
+
+def test_a_store_written_by_scrapy_is_taken_over(tmp_path):
+    from scrapy.pipelines.images import ImagesPipeline as Scrapys
+
+    with Crawl(tmp_path, {URL: jpeg()}, Scrapys, IMAGES_THUMBS=THUMBS) as crawl:
+        theirs = crawl.images(URL)
+    crawl, ours = crawl_once(tmp_path, 500, IMAGES_THUMBS=THUMBS)
+    assert crawl.site.asked == []
+    assert {k: ours[0][k] for k in ("url", "path", "checksum")} == {
+        k: theirs[0][k] for k in ("url", "path", "checksum")
+    }
+
+
+def test_raw_files_of_an_overridden_hook_count_as_they_are(tmp_path):
+    class Raw(ImagesPipeline):
+        async def image_downloaded(self, response, request, info, *, item=None):
+            from io import BytesIO
+
+            path = self.file_path(request, response=response, info=info, item=item)
+            self.store.persist_file(path, BytesIO(response.body), info)
+            return "raw"
+
+    for _ in range(2):
+        with Crawl(tmp_path, {URL: b"anything at all"}, Raw) as crawl:
+            images = crawl.images(URL)
+    assert images[0]["status"] == "uptodate"
+    assert crawl.site.asked == []
+
+
+def test_an_original_that_no_longer_renders_is_downloaded_again(tmp_path):
+    png = encoded(noise((300, 200)), "PNG")
+    crawl_once(tmp_path, png)
+    stored = tmp_path / "full" / NAME
+    data = bytearray(jpeg((300, 200)))
+    del data[400:-2]  # begins and ends as a JPEG should
+    stored.write_bytes(bytes(data))
+    _, images = crawl_once(tmp_path, png, IMAGES_THUMBS=THUMBS)
+    assert images[0]["status"] == "downloaded"

@@ -1,0 +1,119 @@
+"""Imports point downward only: who may know whom, enforced.
+
+The picture is in the README ("How it is built"); this test is what keeps it true.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "scrapy_imgpipe"
+
+#: Each room and its floor; a room may import rooms of lower floors, and itself.
+FLOORS = {
+    "errors": 0,
+    "options": 0,
+    "records": 0,
+    "guards": 1,
+    "freshness": 1,
+    "paths": 1,
+    "imaging": 2,
+    "stores": 2,
+    "compat": 3,
+    "workers": 3,
+    "stats": 3,
+    "tasks": 3,
+    "store_adapter": 3,
+    "pipeline": 5,
+    "addon": 6,
+}
+
+#: Floor 0 rooms may know errors: every other room raises them.
+SIDEWAYS = {("options", "errors"), ("records", "errors")}
+
+#: What a room may import from outside the standard library.
+OUTSIDE = {
+    "imaging": {"PIL"},
+    "compat": {"scrapy", "twisted"},
+    "workers": {"scrapy", "twisted"},
+    "tasks": {"PIL"},
+    "store_adapter": {"scrapy"},
+    "pipeline": {"scrapy", "twisted", "itemadapter", "PIL"},
+    "addon": {"scrapy"},
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Return every dotted module name that *path* imports, wherever it stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            base = node.module or ""
+            names.add(base)
+            if base == "scrapy_imgpipe":  # from scrapy_imgpipe import paths
+                names |= {f"{base}.{alias.name}" for alias in node.names}
+    return names - {"scrapy_imgpipe"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downward(path):
+    room = room_of(path)
+    if room == "__init__":
+        return  # lazy names of every room; see below
+    assert room in FLOORS, f"{path}: which floor is it on?"
+    for name in imported(path):
+        root, _, rest = name.partition(".")
+        if root != "scrapy_imgpipe":
+            known = root in sys.stdlib_module_names or root in OUTSIDE.get(room, set())
+            assert known, f"{room} may not import {name}"
+            continue
+        other = rest.split(".")[0]
+        below = FLOORS[other] < FLOORS[room] or (room, other) in SIDEWAYS
+        assert below or other == room, f"{room} (floor {FLOORS[room]}) imports {other}"
+
+
+@pytest.mark.parametrize("room", ["guards", "freshness", "paths"])
+def test_pure_rooms_have_no_clock_and_no_network(room):
+    assert not imported(PACKAGE / f"{room}.py") & {"time", "datetime", "socket", "asyncio", "random"}
+
+
+def test_files_stay_readable():
+    long = {str(path): n for path in FILES if (n := len(path.read_text().splitlines())) > 350}
+    assert not long
+
+
+def test_importing_the_package_imports_nothing_else():
+    code = (
+        "import sys, scrapy_imgpipe;"
+        "print([m for m in sys.modules if m.split('.')[0] in {'scrapy', 'twisted', 'PIL'}"
+        " or m.startswith('scrapy_imgpipe.')])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    import scrapy_imgpipe
+
+    for name in scrapy_imgpipe.__all__:
+        assert getattr(scrapy_imgpipe, name) is not None
+    assert set(scrapy_imgpipe._HOMES) == set(scrapy_imgpipe.__all__)
+    with pytest.raises(AttributeError, match="Nothing"):
+        scrapy_imgpipe.Nothing  # noqa: B018
