@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scrapy.http import Response
 from scrapy.pipelines.images import ImageException
-from scrapy.spidermiddlewares.referer import DefaultReferrerPolicy
+from scrapy.spidermiddlewares.referer import RefererMiddleware, ReferrerPolicy
 from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import deferred_from_coro
 from twisted.internet.defer import DeferredList
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.pipelines.media import FileException as FileException  # noqa: PLC0414 - re-exported
     from scrapy.pipelines.media import _MediaRequestFiltered as MediaRequestFiltered
+    from scrapy.settings import BaseSettings
 else:
     try:  # Scrapy >= 2.18: filtered requests are told apart from failed ones
         from scrapy.pipelines.media import FileException
@@ -173,12 +175,13 @@ def watch_pages(crawler: Crawler) -> None:
         try:
             await start(item, response=response)
         finally:
-            current_page.reset(token)
+            with suppress(ValueError):  # collected after a forced shutdown, in another context
+                current_page.reset(token)
 
     start_and_watch.imgpipe_watches = True  # type: ignore[attr-defined]
     scraper.start_itemproc_async = start_and_watch  # type: ignore[union-attr]
 
 
-def referer(page: str, url: str) -> str | None:
-    """Return what to send as ``Referer`` for *url* found on *page*, by Scrapy's default policy."""
-    return DefaultReferrerPolicy().referrer(page, url)
+def referrer_policy(settings: BaseSettings) -> ReferrerPolicy:
+    """Return what decides which ``Referer`` goes where: the policy of ``REFERRER_POLICY``."""
+    return RefererMiddleware(settings).default_policy()

@@ -49,6 +49,8 @@ def whole_number(minimum: int | None = None, unit: str = "") -> Parser:
     """Accept an int, or its decimal digits as the command line gives them."""
 
     def parse(value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             raise TypeError
         number = int(value)
@@ -157,7 +159,7 @@ class Options:
     allowed_schemes: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_SCHEMES", SCHEMES, SCHEME_LIST, "URL schemes that are downloaded; add `file` to let pages name local files, as Scrapy does.")
     formats: tuple[str, ...] = _setting("IMGPIPE_FORMATS", FORMATS, FORMAT_LIST, "Formats that are decoded, in Pillow's names; add `JPEG2000` for what Scrapy decodes as well, `EPS` only for bytes you trust.")
     statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
-    referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, never from https to http.")
+    referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, as `REFERRER_POLICY` allows.")
     allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")
     expires: int | None = _setting("IMAGES_EXPIRES", None, whole_number(None, "days"), "Days after which a stored image is downloaded again; 0 always downloads.", "90")
     min_width: int | None = _setting("IMAGES_MIN_WIDTH", None, whole_number(None, "pixels"), "Images narrower than this are refused; 0 accepts all.", "0")

@@ -141,15 +141,14 @@ def convert(
     return flat, BytesIO(encode_jpeg(flat))
 
 
-def look_up(  # noqa: PLR0913 - one question, asked from one place
+def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
     store: Store,
     plan: Plan,
     full: str,
     thumbs: Mapping[str, str],
-    *,
     expires: int,
     now: float,
-    any_content: bool,
+    any_content: bool,  # noqa: FBT001 - as above
 ) -> Saved | None:
     """Return what is stored for a source, or None where it has to be downloaded.
 

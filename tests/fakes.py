@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from scrapy import signals
 from scrapy.http import Request, Response
@@ -81,7 +81,7 @@ class Crawl:
         )
         self.pipeline = build_from_crawler(pipeline, self.crawler)
 
-    def __enter__(self) -> Crawl:
+    def __enter__(self) -> Self:
         self.pipeline.open_spider()
         self._send(signals.spider_opened)
         return self

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from scrapy.http import Response
 from scrapy.pipelines.images import ImageException
+from scrapy.settings import Settings
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe import compat, errors
@@ -153,4 +154,10 @@ def test_without_that_method_pages_are_unknown_and_nothing_breaks():
     ],
 )
 def test_the_referer_follows_scrapys_default_policy(page, url, sent):
-    assert compat.referer(page, url) == sent
+    assert compat.referrer_policy(Settings()).referrer(page, url) == sent
+
+
+def test_the_referer_follows_the_policy_of_the_settings():
+    policy = compat.referrer_policy(Settings({"REFERRER_POLICY": "same-origin"}))
+    assert policy.referrer("http://a.example/p", "http://b.example/i.jpg") is None
+    assert policy.referrer("http://a.example/p", "http://a.example/i.jpg") == "http://a.example/p"

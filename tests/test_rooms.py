@@ -89,7 +89,13 @@ def test_imports_point_downward(path):
 
 @pytest.mark.parametrize("room", ["guards", "freshness", "paths"])
 def test_pure_rooms_have_no_clock_and_no_network(room):
-    assert not imported(PACKAGE / f"{room}.py") & {"time", "datetime", "socket", "asyncio", "random"}
+    assert not imported(PACKAGE / f"{room}.py") & {
+        "time",
+        "datetime",
+        "socket",
+        "asyncio",
+        "random",
+    }
 
 
 def test_files_stay_readable():

@@ -10,6 +10,8 @@ import threading
 import pytest
 from twisted.internet.defer import Deferred
 
+from scrapy_imgpipe import workers as workers_module
+from scrapy_imgpipe.errors import HookFailed
 from scrapy_imgpipe.workers import Workers
 
 
@@ -103,6 +105,35 @@ def test_a_worker_can_wait_for_what_the_loop_has_to_finish(kind):
         return result, seen in ([], [loop_thread])
 
     assert run(main()) == (7, True)
+
+
+def test_on_the_loop_a_hook_that_waits_for_the_loop_is_given_up(monkeypatch):
+    monkeypatch.setattr(workers_module, "PATIENCE_SECONDS", 0.05)
+
+    async def main():
+        released = threading.Event()
+
+        async def hook():
+            await asyncio.to_thread(released.wait)
+
+        try:
+            with pytest.raises(HookFailed, match="waited for the event loop"):
+                Workers(1).wait_for(hook())
+        finally:
+            released.set()
+
+    run(main())
+
+
+def test_on_the_loop_a_hook_may_wait_for_what_is_its_own():
+    async def main():
+        async def hook():
+            await asyncio.sleep(0)
+            return await asyncio.to_thread(int, "7")
+
+        return Workers(1).wait_for(hook())
+
+    assert run(main()) == 7
 
 
 def test_it_works_under_a_reactor_that_is_not_asyncios():

@@ -35,7 +35,7 @@ from scrapy_imgpipe.compat import (
     gather,
     lean_failure,
     make_lean,
-    referer,
+    referrer_policy,
     translate,
     without_bodies,
 )
@@ -57,12 +57,13 @@ from scrapy_imgpipe.pipeline.failures import (
 )
 from scrapy_imgpipe.pipeline.hooks import call
 from scrapy_imgpipe.pipeline.sources import asked_url, check_request, lenient, requests_for
-from scrapy_imgpipe.records import Outcome
+from scrapy_imgpipe.records import Outcome, own_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
+    from scrapy.spidermiddlewares.referer import ReferrerPolicy
 
     from scrapy_imgpipe.options import Options
 
@@ -80,6 +81,7 @@ class SourceFlow(ImagesPipeline):
 
     options: Options
     _first_ask: float | None = None
+    _referrer_policy: ReferrerPolicy | None = None
 
     async def process_item(self, item: Any, spider: object = None) -> Any:
         """Download, render and store the images of *item*, and fill its field.
@@ -150,7 +152,9 @@ class SourceFlow(ImagesPipeline):
             request.meta.setdefault("allow_offsite", True)
         page = current_page.get() if self.options.referer else None
         if page is not None and "Referer" not in request.headers:
-            value = referer(page, request.url)
+            if self._referrer_policy is None:
+                self._referrer_policy = referrer_policy(self.crawler.settings)
+            value = self._referrer_policy.referrer(page, request.url)
             if value is not None:
                 request.headers["Referer"] = value
 
@@ -169,24 +173,27 @@ class SourceFlow(ImagesPipeline):
             info.waiting[fingerprint].append(waiter)
             if fingerprint in info.downloading:
                 self._count(Outcome.JOINED)
+                (result,) = await maybe_deferred_to_future(waiter)
             else:
                 info.downloading.add(fingerprint)
-                await self._obtain_for_all(fingerprint, request, info, item)
-            (result,) = await maybe_deferred_to_future(waiter)
+                result = await self._obtain_for_all(fingerprint, request, info, item)
         if isinstance(result, Failure):
             return await self._through_errback(lean_failure(error_in(result)), errback)
-        return own_copy(result)
+        copied: FileInfo = own_copy(result)
+        return copied
 
     async def _obtain_for_all(
         self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
-    ) -> None:
-        result: FileInfo | Failure = lean_failure(
-            translate(HookFailed("The crawl ended before the image was stored", "interrupted"))
-        )
+    ) -> FileInfo | Failure:
         try:
             result = await self._obtain(request, info, item)
-        finally:  # also when cancelled: nobody may wait for ever
-            self._cache_result_and_execute_waiters(result, fingerprint, info)
+        except BaseException:  # cancelled: nobody may wait for ever
+            ended = HookFailed("The crawl ended before the image was stored", "interrupted")
+            failure = lean_failure(translate(ended))
+            self._cache_result_and_execute_waiters(failure, fingerprint, info)
+            raise
+        self._cache_result_and_execute_waiters(result, fingerprint, info)
+        return result
 
     async def _obtain(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -333,16 +340,3 @@ class SourceFlow(ImagesPipeline):
             exc_info=exc_info,
             extra={"spider": info.spider},
         )
-
-
-def own_copy(result: FileInfo) -> FileInfo:
-    """Return *result* for one asker: none shares a dict or a list with another.
-
-    Overridden hooks may have given anything; what is no dict is left alone.
-    """
-    copied: Any = result
-    if isinstance(copied, dict):
-        copied = dict(copied)
-        if isinstance(copied.get("renditions"), list):
-            copied["renditions"] = [dict(rendition) for rendition in copied["renditions"]]
-    return copied  # type: ignore[no-any-return]

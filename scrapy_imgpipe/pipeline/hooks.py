@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Hashable
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
+
+_KNOWN = ("scrapy_imgpipe.", "scrapy.pipelines.")
 
 
 def is_overridden(pipeline: object, *names: str) -> bool:
-    """Tell whether any of the methods *names* of *pipeline* is not this package's own.
+    """Tell whether any of the methods *names* of *pipeline* is neither ours nor Scrapy's.
 
     Also true for a function that was put on the instance.
     """
-    return any(
-        name in vars(pipeline) or not _is_ours(cast("Hashable", type(pipeline)), name)
-        for name in names
-    )
+    own = vars(pipeline)
+    kind: Any = type(pipeline)
+    return _is_overridden_in(kind, names) or any(name in own for name in names)
 
 
 @functools.lru_cache(maxsize=256)
-def _is_ours(kind: Hashable, name: str) -> bool:
-    owner: type = next(base for base in kind.__mro__ if name in vars(base))  # type: ignore[attr-defined]
-    return owner.__module__.startswith("scrapy_imgpipe.")
+def _is_overridden_in(kind: Any, names: tuple[str, ...]) -> bool:
+    owners = (next(base for base in kind.__mro__ if name in vars(base)) for name in names)
+    return any(not owner.__module__.startswith(_KNOWN) for owner in owners)
 
 
 def call(method: Callable[..., Any], *args: Any, item: Any, **kwargs: Any) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
 from itemadapter import ItemAdapter
 from scrapy import signals
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 logger = logging.getLogger(__name__)
+
+_summed_up: WeakSet[Crawler] = WeakSet()
 
 
 class ImagesPipeline(Rendering):
@@ -120,7 +123,7 @@ class ImagesPipeline(Rendering):
                 f"Expected a directory or a complete URI with a scheme of {schemes} for"
                 f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
             )
-            raise SettingError(msg) from error
+        raise SettingError(msg)  # out here, or the log would show two tracebacks
 
     # --- start and end ---
 
@@ -130,6 +133,9 @@ class ImagesPipeline(Rendering):
     def _spider_closed(self) -> None:
         """End the workers and sum up; a signal, since subclasses own ``close_spider``."""
         self.workers.close()
+        if self.crawler in _summed_up:  # by another pipeline of ours: the stats are one
+            return
+        _summed_up.add(self.crawler)
         seconds = time.monotonic() - (self._first_ask or time.monotonic())
         line = stats.summary(self.crawler.stats.get_stats(), seconds)
         if line is not None:

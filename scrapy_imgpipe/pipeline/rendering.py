@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from scrapy.utils.defer import ensure_awaitable
+from scrapy.utils.request import referer_str
 
 from scrapy_imgpipe import imaging, paths, stats, tasks
 from scrapy_imgpipe.compat import translate
@@ -68,24 +69,36 @@ class Rendering(SourceFlow):
             return await self._find_in_foreign_store(path, request, info)
         custom = is_overridden(self, "file_downloaded", "image_downloaded", "get_images")
         thumbs = {} if custom else await self._thumb_paths(request, None, info, item)
-        found = await self.workers.run(
+        found = await self.workers.run_in_batch(
             tasks.look_up,
             store,
             self._plan(),
             path,
             thumbs,
-            expires=self.expires,
-            now=time.time(),
-            any_content=custom or is_overridden(self, "convert_image"),
+            self.expires,
+            time.time(),
+            custom or is_overridden(self, "convert_image"),
         )
         if found is None:
             return None
-        stat = {"last_modified": found.modified, "checksum": found.checksum}
-        result = self._onsuccess(stat, request, info, path)  # type: ignore[arg-type]
-        if result:
-            self._count_written(found)
-            return self._result(request, path, found, result["status"])
-        return None
+        if is_overridden(self, "_onsuccess"):  # Scrapy's own judgement, private but popular
+            stat: Any = {"last_modified": found.modified, "checksum": found.checksum}
+            if not self._onsuccess(stat, request, info, path):
+                return None
+        else:
+            self._say_up_to_date(request, info)
+        self._count_written(found)
+        return self._result(request, path, found, "uptodate")
+
+    def _say_up_to_date(self, request: Request, info: MediaPipeline.SpiderInfo) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "File (uptodate): Downloaded %(medianame)s from %(request)s"
+                " referred in <%(referer)s>",
+                {"medianame": "image", "request": request, "referer": referer_str(request)},
+                extra={"spider": info.spider},
+            )
+        self.inc_stats("uptodate")
 
     async def _find_in_foreign_store(
         self, path: str, request: Request, info: MediaPipeline.SpiderInfo
@@ -189,7 +202,7 @@ class Rendering(SourceFlow):
         item: Any,
     ) -> str:
         path = call(self.file_path, request, response=response, info=info, item=item)
-        return _checked(await path if inspect.isawaitable(path) else path)
+        return _checked(path if isinstance(path, str) else await ensure_awaitable(path))
 
     async def _thumb_paths(
         self,
@@ -201,7 +214,9 @@ class Rendering(SourceFlow):
         found = {}
         for name in self.thumbs:
             path = call(self.thumb_path, request, name, response=response, info=info, item=item)
-            found[str(name)] = _checked(await path if inspect.isawaitable(path) else path)
+            found[str(name)] = _checked(
+                path if isinstance(path, str) else await ensure_awaitable(path)
+            )
         return found
 
     def _path_for_chain(

@@ -63,6 +63,12 @@ class UnusableRequest(Request):
         self.entry = entry
         self.reason = reason
 
+    def __repr__(self) -> str:
+        """Return what the log shows in place of a request: the entry as the page has it."""
+        return f"<{self.entry!r}>"
+
+    __str__ = __repr__
+
 
 def requests_for(item: Any, field: str) -> list[Request]:
     """Return one request per entry of *field* of *item*, in order.

@@ -36,9 +36,9 @@ MODES = {
     "none": {"TWISTED_REACTOR_ENABLED": False},
 }
 SETTINGS = {**LOG, **QUIET, **MODES[TASK["mode"]], **TASK["settings"]}
-for name in SETTINGS:
+for name, value in SETTINGS.items():
     if name.endswith("IMAGES_THUMBS"):  # JSON has no tuples
-        SETTINGS[name] = {thumb: tuple(size) for thumb, size in SETTINGS[name].items()}
+        SETTINGS[name] = {thumb: tuple(size) for thumb, size in value.items()}
 CRAWLS: list[dict[str, Any]] = []
 #: What decodes, encodes, hashes and touches files while a crawl runs, by thread.
 CRAWLING = threading.Event()

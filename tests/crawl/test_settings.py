@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scrapy_imgpipe.compat import referer
 from tests.crawl.crawls import OTHER, OURS, Crawled, crawl, files, name_of, scrapy
 from tests.crawl.site import Answer
 from tests.pictures import encoded, jpeg, noise
@@ -127,13 +126,6 @@ def test_a_referer_that_the_user_set_is_kept(open_minded: Crawled, site: Site) -
     sent = [visit.referer for visit in site.visits if visit.path == "/mine.png"]
     assert sent == [site.url("/page.html"), "http://mine.example/"]
     assert site.referers()["/odd.jpg"] == site.url("/page.html")
-
-
-def test_a_page_behind_https_is_not_told_to_plain_http() -> None:
-    page = "https://me:secret@shop.example/page?id=1#part"
-    assert referer(page, "http://shop.example/a.jpg") is None
-    assert referer(page, "https://cdn.example/a.jpg") == "https://shop.example/page?id=1"
-    assert referer("http://shop.example/", "https://cdn.example/") == "http://shop.example/"
 
 
 def test_four_hundred_images_of_one_item_keep_their_order(site: Site, folder: Path) -> None:

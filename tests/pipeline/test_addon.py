@@ -77,8 +77,10 @@ def test_where_scrapys_is_switched_off_ours_is_added(key):
     assert after_addon({key: None}) == [(ImagesPipeline, 1)]
 
 
-def test_a_users_subclass_of_scrapys_stays():
-    assert (SubclassOfScrapys, 300) in after_addon({SubclassOfScrapys: 300})
+def test_a_users_subclass_of_scrapys_stays_alone_and_is_told_how_to_move(caplog):
+    assert after_addon({SubclassOfScrapys: 300}) == [(SubclassOfScrapys, 300)]
+    assert "import ImagesPipeline from scrapy_imgpipe" in caplog.text
+    assert "SubclassOfScrapys" in caplog.text
 
 
 def test_a_project_that_names_both_gets_ours_once():

@@ -99,7 +99,9 @@ def test_other_statuses_may_be_images(tmp_path):
     assert image["bytes"] == len(_WHOLE)
 
 
-@pytest.mark.parametrize("hook", ["file_path", "thumb_path", "media_downloaded", "image_downloaded"])
+@pytest.mark.parametrize(
+    "hook", ["file_path", "thumb_path", "media_downloaded", "image_downloaded"]
+)
 def test_a_mistake_in_a_hook_is_shown_with_its_traceback_once(tmp_path, caplog, hook):
     def mistake(self, *args, **kwargs):
         return 1 / 0

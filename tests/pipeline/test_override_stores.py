@@ -152,6 +152,20 @@ def test_a_store_that_raises_fails_its_source_as_a_store_failure(shape, caplog):
     assert (record.levelname, record.exc_info) == ("ERROR", None)
 
 
+def test_a_store_of_the_users_is_never_given_a_path_that_climbs_out():
+    store = memory_store(plain)
+
+    class Climbing(pipeline_with(store)):
+        def get_images(self, response, request, info, *, item=None):
+            for _, image, buf in super().get_images(response, request, info, item=item):
+                yield "../out.jpg", image, buf
+
+    with Crawl("mem://bucket", {A: jpeg()}, Climbing, IMGPIPE_KEEP_FAILED=True) as crawl:
+        (image,) = crawl.images(A)
+    assert image["outcome"] == "bad-path"
+    assert store.files == {}
+
+
 @any_of_three
 def test_a_store_that_cannot_tell_what_it_has_is_filled(shape):
     class Forgetful(memory_store(shape)):

@@ -23,7 +23,7 @@ class MyPipeline(ImagesPipeline):
 
 WRONG = {
     "IMGPIPE_PRIORITY": ["high", 1.5, True, [1]],
-    "IMGPIPE_WORKERS": [0, -1, "many", 2.0, True],
+    "IMGPIPE_WORKERS": [0, -1, "many", 2.5, True],
     "IMGPIPE_KEEP_FAILED": ["yes", 2, [], "on"],
     "IMGPIPE_BACKGROUND": ["white", (1, 2), (1, 2, 256), (1, 2, -1), "#12345", "#gggggg", 7],
     "IMGPIPE_ALLOWED_SCHEMES": [7, [], "", "http,,https", ["http", 7], {"http": 1}, b"http"],

@@ -88,7 +88,7 @@ def test_a_damaged_file_is_not_up_to_date(tmp_path, damage):
     crawl_once(tmp_path, data)
     stored = tmp_path / "full" / NAME
     stored.write_bytes(damage(data))
-    crawl, images = crawl_once(tmp_path, data)
+    _, images = crawl_once(tmp_path, data)
     assert images[0]["status"] == "downloaded"
     assert stored.read_bytes() == data
 

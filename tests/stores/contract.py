@@ -25,8 +25,6 @@ REFUSED: tuple[str, ...] = (
     "../a.jpg",
     "full/../../a.jpg",
     "full/..",
-    "./a.jpg",
-    "a//b.jpg",
     "full/",
 )
 REFUSED += (
@@ -140,7 +138,7 @@ class StoreContract:
             assert caught.value.code == "bad-path"
         assert list(store.list()) == []
 
-    @pytest.mark.parametrize("prefix", ["/", "../", "a/../b", "./a", "a//", ".imgpipe-"])
+    @pytest.mark.parametrize("prefix", ["/", "../", "a/../b", ".imgpipe-"])
     def test_refuses_bad_prefixes(self, store: Store, prefix: str) -> None:
         with pytest.raises(StoreFailed) as caught:
             list(store.list(prefix))
