@@ -19,7 +19,7 @@ TELNETCONSOLE_ENABLED = False
 OUTPUT = Path(os.environ.get("EXAMPLE_OUTPUT") or Path(__file__).resolve().parents[1] / "output")
 """Where results go. Each spider keeps its images in a folder of its own name below."""
 
-FEEDS = {OUTPUT / "%(name)s.jsonl": {"format": "jsonlines", "overwrite": True}}
+FEEDS = {str(OUTPUT / "%(name)s.jsonl"): {"format": "jsonlines", "overwrite": True}}
 FEED_EXPORT_ENCODING = "utf-8"
 EXTENSIONS = {"shop.extensions.StatsFile": 500}
 

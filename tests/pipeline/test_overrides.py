@@ -13,11 +13,11 @@ from scrapy.exceptions import DropItem
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.pipelines.images import ImageException
-from scrapy.pipelines.media import FileException
 from scrapy.utils.defer import deferred_from_coro, maybe_deferred_to_future
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe import ImagesPipeline
+from scrapy_imgpipe.compat import FileException
 from tests.fakes import Crawl
 from tests.pictures import jpeg
 

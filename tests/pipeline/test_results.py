@@ -11,7 +11,6 @@ from PIL import Image
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request, Response
 from scrapy.pipelines.images import ImageException
-from scrapy.pipelines.media import FileException
 
 from scrapy_imgpipe import (
     DownloadFailed,
@@ -22,6 +21,7 @@ from scrapy_imgpipe import (
     SourceRejected,
     StoreFailed,
 )
+from scrapy_imgpipe.compat import FileException
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise, opened
 
