@@ -24,7 +24,7 @@ _MOVE_OVER = (
     " from scrapy_imgpipe there to move it over"
 )
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Addon:
@@ -47,7 +47,7 @@ class Addon:
         elif theirs := [c for c in enabled.values() if _is_kind_of(c, images.ImagesPipeline)]:
             for component in theirs:
                 if not _is_kind_of(component, ImagesPipeline):
-                    logger.warning(_MOVE_OVER, global_object_name(component))
+                    _logger.warning(_MOVE_OVER, global_object_name(component))
         else:
             settings.setdefault_in_component_priority_dict("ITEM_PIPELINES", ImagesPipeline, ORDER)
 

@@ -46,8 +46,8 @@ class ImagePipeError(Exception):
         if not self.codes:
             msg = f"{type(self).__name__} is a base class; raise one of its subclasses"
             raise TypeError(msg)
-        self.reason = reason
-        self.code = code if code is not None else self.codes[0]
+        self.reason: str = reason
+        self.code: str = code if code is not None else self.codes[0]
         if self.code not in self.codes:
             msg = f"{self.code!r} is no outcome code of {type(self).__name__}"
             raise ValueError(msg)
@@ -60,13 +60,13 @@ class ImagePipeError(Exception):
 class SettingError(ImagePipeError, ValueError):
     """A setting has a value that cannot be used; the crawl does not start."""
 
-    codes = ("bad-setting",)
+    codes: ClassVar[tuple[str, ...]] = ("bad-setting",)
 
 
 class SourceRejected(ImagePipeError):
     """A source that could have been had, but is refused by a rule or a limit."""
 
-    codes = (
+    codes: ClassVar[tuple[str, ...]] = (
         "bad-url",
         "url-not-allowed",
         "address-not-allowed",
@@ -86,22 +86,22 @@ class SourceRejected(ImagePipeError):
 class DownloadFailed(ImagePipeError):
     """No usable response came."""
 
-    codes = ("download-failed", "http-status", "redirect-refused")
+    codes: ClassVar[tuple[str, ...]] = ("download-failed", "http-status", "redirect-refused")
 
 
 class ImageBroken(ImagePipeError):
     """The bytes are an image, but they do not decode to their end."""
 
-    codes = ("broken", "crashed", "timed-out")
+    codes: ClassVar[tuple[str, ...]] = ("broken", "crashed", "timed-out")
 
 
 class StoreFailed(ImagePipeError):
     """A rendition could not be named, written or read."""
 
-    codes = ("store-failed", "bad-path")
+    codes: ClassVar[tuple[str, ...]] = ("store-failed", "bad-path")
 
 
 class HookFailed(ImagePipeError):
     """An overridden method raised something that is none of the above."""
 
-    codes = ("hook-failed", "interrupted")
+    codes: ClassVar[tuple[str, ...]] = ("hook-failed", "interrupted")

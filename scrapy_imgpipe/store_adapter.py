@@ -28,7 +28,7 @@ class FileSystemFilesStore(FSFilesStore):
 
     def __init__(self, basedir: str | os.PathLike[str]) -> None:
         super().__init__(basedir)
-        self.native = FileSystemStore(self.basedir)
+        self.native: FileSystemStore = FileSystemStore(self.basedir)
 
     def persist_file(
         self,

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
     from scrapy_imgpipe.options import Options
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _OUTCOMES = {
     "downloaded": Outcome.STORED,
@@ -327,7 +327,7 @@ class SourceFlow(ImagesPipeline):
         mark(error, logged=True)
         level, exc_info = level_of(error)
         kind, deed = words_of(error)
-        logger.log(
+        _logger.log(
             level,
             "File (%(kind)s): %(deed)s from %(request)s referred in <%(referer)s>: %(reason)s",
             {

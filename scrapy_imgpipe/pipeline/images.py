@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from scrapy.settings import Settings
     from twisted.internet.defer import Deferred
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _summed_up: WeakSet[Crawler] = WeakSet()
 
@@ -75,14 +75,14 @@ class ImagesPipeline(Rendering):
         *,
         crawler: Crawler,
     ) -> None:
-        self.options = options.Options.read(
+        self.options: options.Options = options.Options.read(
             functools.partial(self._look_up_setting, crawler.settings)
         )
         super().__init__(store_uri, download_func, crawler=crawler)
-        self.thumbs = self.options.thumbs or options.parse(
+        self.thumbs: dict[str, tuple[int, int]] = self.options.thumbs or options.parse(
             options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
         )
-        self.workers = Workers(self.options.workers or options.usable_cpus())
+        self.workers: Workers = Workers(self.options.workers or options.usable_cpus())
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
@@ -139,7 +139,7 @@ class ImagesPipeline(Rendering):
         seconds = time.monotonic() - (self._first_ask or time.monotonic())
         line = stats.summary(self.crawler.stats.get_stats(), seconds)
         if line is not None:
-            logger.info(line, extra={"spider": self.crawler.spider})
+            _logger.info(line, extra={"spider": self.crawler.spider})
 
     # --- is it stored already? ---
 
@@ -171,7 +171,7 @@ class ImagesPipeline(Rendering):
         """
         self._check_response(response)
         status = "cached" if "cached" in response.flags else "downloaded"
-        logger.debug(
+        _logger.debug(
             "File (%(status)s): Downloaded file from %(request)s referred in <%(referer)s>",
             {"status": status, "request": request, "referer": referer_str(request)},
             extra={"spider": info.spider},

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from scrapy_imgpipe.workers import Workers
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _REDIRECTS = range(300, 400)
 
@@ -91,8 +91,8 @@ class Rendering(SourceFlow):
         return self._result(request, path, found, "uptodate")
 
     def _say_up_to_date(self, request: Request, info: MediaPipeline.SpiderInfo) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug(
                 "File (uptodate): Downloaded %(medianame)s from %(request)s"
                 " referred in <%(referer)s>",
                 {"medianame": "image", "request": request, "referer": referer_str(request)},
@@ -106,7 +106,7 @@ class Rendering(SourceFlow):
         try:
             stat: Any = await ensure_awaitable(self.store.stat_file(path, info))
         except Exception as error:  # noqa: BLE001 - many stores raise for what is not there
-            logger.debug(
+            _logger.debug(
                 "File (stat-error): Downloading %(path)s, the store cannot tell of it: %(error)s",
                 {"path": path, "error": error},
                 extra={"spider": info.spider},

@@ -63,7 +63,7 @@ class FileSystemStore:
     def __init__(
         self, base: str | os.PathLike[str], *, clock: Callable[[], float] = time.time
     ) -> None:
-        self.base = os.path.abspath(base)
+        self.base: str = os.path.abspath(base)
         self.clock = clock
         self._prefix = f"{self.base.rstrip(os.sep)}/"
         # Keyed by pid as well, for after a fork the child has its own first put.

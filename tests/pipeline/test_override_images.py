@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import threading
 from io import BytesIO
@@ -11,86 +10,24 @@ from io import BytesIO
 import pytest
 from PIL import ImageFilter
 from scrapy.pipelines.images import ImageException
-from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
+from scrapy.utils.defer import ensure_awaitable
 
 from scrapy_imgpipe import ImagesPipeline
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise, opened
+from tests.shapes import (
+    any_of_many,
+    any_of_three,
+    async_generator,
+    coroutine,
+    either,
+    generator,
+    plain_list,
+)
 
 A, B = "http://shop.example/a.jpg", "http://shop.example/b.jpg"
 THUMBS = {"IMAGES_THUMBS": {"small": (20, 20), "big": (60, 60)}}
 KEYS = ["url", "path", "checksum", "status", "width", "height", "format", "bytes", "renditions"]
-
-
-def generator(function):
-    """``def`` with ``yield``, as Scrapy's own."""
-    return function
-
-
-def plain_list(function):
-    """``def`` that returns a list."""
-
-    @functools.wraps(function)
-    def hook(*args, **kwargs):
-        return list(function(*args, **kwargs))
-
-    return hook
-
-
-def async_list(function):
-    """``async def`` that returns a list."""
-
-    @functools.wraps(function)
-    async def hook(*args, **kwargs):
-        await asyncio.sleep(0)
-        return list(function(*args, **kwargs))
-
-    return hook
-
-
-def async_generator(function):
-    """``async def`` with ``yield``."""
-
-    @functools.wraps(function)
-    async def hook(*args, **kwargs):
-        for value in function(*args, **kwargs):
-            await asyncio.sleep(0)
-            yield value
-
-    return hook
-
-
-def plain(function):
-    """``def`` that returns the value."""
-    return function
-
-
-def coroutine(function):
-    """``async def`` that returns the value, and really gives way once."""
-
-    @functools.wraps(function)
-    async def hook(*args, **kwargs):
-        await asyncio.sleep(0)
-        return function(*args, **kwargs)
-
-    return hook
-
-
-def deferred(function):
-    """``def`` that returns a Deferred of the value."""
-
-    @functools.wraps(function)
-    def hook(*args, **kwargs):
-        return deferred_from_coro(coroutine(function)(*args, **kwargs))
-
-    return hook
-
-
-any_get_images = pytest.mark.parametrize(
-    "shape", [generator, plain_list, async_list, async_generator]
-)
-either = pytest.mark.parametrize("shape", [plain, coroutine])
-any_of_three = pytest.mark.parametrize("shape", [plain, coroutine, deferred])
 
 
 def md5(data):
@@ -100,7 +37,7 @@ def md5(data):
 # --- get_images ---
 
 
-@any_get_images
+@any_of_many
 def test_get_images_may_wrap_super_and_yield_everything_again(tmp_path, shape):
     seen = []
 
@@ -121,7 +58,7 @@ def test_get_images_may_wrap_super_and_yield_everything_again(tmp_path, shape):
     assert [r["name"] for r in image["renditions"]] == ["small", "big"]
 
 
-@any_get_images
+@any_of_many
 def test_what_get_images_yields_is_what_is_stored(tmp_path, shape):
     class Mine(ImagesPipeline):
         @shape
@@ -143,7 +80,7 @@ def test_what_get_images_yields_is_what_is_stored(tmp_path, shape):
     assert item["images"][0]["checksum"] == md5(content)
 
 
-@any_get_images
+@any_of_many
 def test_get_images_may_be_rewritten_on_the_modules_scrapy_offers(tmp_path, shape):
     class Mine(ImagesPipeline):
         @shape
@@ -175,7 +112,7 @@ def test_get_images_may_be_rewritten_on_the_modules_scrapy_offers(tmp_path, shap
     ]
 
 
-@any_get_images
+@any_of_many
 def test_get_images_may_yield_more_than_three_values(tmp_path, shape):
     class Mine(ImagesPipeline):
         @shape
@@ -208,7 +145,7 @@ def test_one_buffer_may_be_filled_again_for_the_next_image(tmp_path, shape):
     assert sizes == {"1.png": (10, 10), "2.png": (20, 10)}
 
 
-@any_get_images
+@any_of_many
 def test_an_image_exception_midway_leaves_nothing_in_the_store(tmp_path, shape, caplog):
     class Classifier(ImagesPipeline):
         def is_valid_image(self, image):
@@ -236,7 +173,7 @@ def test_an_image_exception_midway_leaves_nothing_in_the_store(tmp_path, shape, 
     assert crawl.outcomes() == {"filtered": 1}
 
 
-@any_get_images
+@any_of_many
 def test_a_mistake_in_get_images_costs_its_source_only(tmp_path, shape, caplog):
     class Mine(ImagesPipeline):
         @shape
@@ -253,7 +190,7 @@ def test_a_mistake_in_get_images_costs_its_source_only(tmp_path, shape, caplog):
     assert record.exc_info[0] is ZeroDivisionError
 
 
-@any_get_images
+@any_of_many
 def test_get_images_that_yields_nothing_fails_its_source(tmp_path, shape):
     class Mine(ImagesPipeline):
         @shape
@@ -318,7 +255,7 @@ def test_a_path_from_get_images_that_leaves_the_store_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
-@any_get_images
+@any_of_many
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("hook", ["file_path", "thumb_path", "convert_image"])
 def test_get_images_of_any_shape_goes_with_every_async_hook(tmp_path, shape, hook):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import hashlib
 import threading
 import time
@@ -11,45 +9,16 @@ from typing import ClassVar
 
 import pytest
 from scrapy.pipelines.files import FSFilesStore
-from scrapy.utils.defer import deferred_from_coro
 
 from scrapy_imgpipe import ImagesPipeline
 from scrapy_imgpipe.store_adapter import FileSystemFilesStore
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise
+from tests.shapes import any_of_three, plain
 
 A, B = "http://shop.example/a.jpg", "http://shop.example/b.jpg"
 THUMBS = {"IMAGES_THUMBS": {"small": (20, 20), "big": (60, 60)}}
 KEYS = ["url", "path", "checksum", "status", "width", "height", "format", "bytes", "renditions"]
-
-
-def plain(function):
-    """The method as ``def``."""
-    return function
-
-
-def coroutine(function):
-    """The same method as ``async def``."""
-
-    @functools.wraps(function)
-    async def method(*args, **kwargs):
-        await asyncio.sleep(0)
-        return function(*args, **kwargs)
-
-    return method
-
-
-def deferred(function):
-    """The same method returning a Deferred."""
-
-    @functools.wraps(function)
-    def method(*args, **kwargs):
-        return deferred_from_coro(coroutine(function)(*args, **kwargs))
-
-    return method
-
-
-any_of_three = pytest.mark.parametrize("shape", [plain, coroutine, deferred])
 
 
 def memory_store(shape):

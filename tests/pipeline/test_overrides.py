@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from typing import ClassVar
 
@@ -20,61 +19,9 @@ from scrapy_imgpipe import ImagesPipeline
 from scrapy_imgpipe.compat import FileException
 from tests.fakes import Crawl
 from tests.pictures import jpeg
+from tests.shapes import any_of_three, async_generator, async_list, either, plain
 
 A, B = "http://shop.example/a.jpg", "http://shop.example/b.jpg"
-
-
-def plain(function):
-    """The hook as Scrapy's documentation writes it."""
-    return function
-
-
-def coroutine(function):
-    """The same hook as ``async def``, which really gives way once."""
-
-    @functools.wraps(function)
-    async def hook(*args, **kwargs):
-        await asyncio.sleep(0)
-        return function(*args, **kwargs)
-
-    return hook
-
-
-def deferred(function):
-    """The same hook returning a Deferred."""
-
-    @functools.wraps(function)
-    def hook(*args, **kwargs):
-        return deferred_from_coro(coroutine(function)(*args, **kwargs))
-
-    return hook
-
-
-def async_generator(function):
-    """The same generator as ``async def`` with ``yield``."""
-
-    @functools.wraps(function)
-    async def hook(*args, **kwargs):
-        for value in function(*args, **kwargs):
-            await asyncio.sleep(0)
-            yield value
-
-    return hook
-
-
-def async_list(function):
-    """The same generator as ``async def`` that returns a list."""
-
-    @functools.wraps(function)
-    async def hook(*args, **kwargs):
-        await asyncio.sleep(0)
-        return list(function(*args, **kwargs))
-
-    return hook
-
-
-either = pytest.mark.parametrize("shape", [plain, coroutine])
-any_of_three = pytest.mark.parametrize("shape", [plain, coroutine, deferred])
 
 
 # --- get_media_requests ---
