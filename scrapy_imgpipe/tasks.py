@@ -6,7 +6,7 @@ the generator that :func:`collect` is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
 from scrapy_imgpipe.freshness import Verdict, judge
 from scrapy_imgpipe.imaging import (
+    DEFAULT_FORMATS,
     Picture,
     Plan,
     encode_jpeg,
@@ -94,7 +95,7 @@ def describe(outputs: list[Output]) -> Saved:
     )
 
 
-def taken(image: Any) -> tuple[Any, Any, BytesIO]:
+def snapshot(image: Any) -> tuple[Any, Any, BytesIO]:
     """Return what ``get_images`` gave, with its own copy of the bytes.
 
     Its buffer may be used again for the next image.
@@ -114,13 +115,23 @@ def collect(images: Iterable[Any], formats: Collection[str]) -> list[Output]:
     """
     outputs: list[Output] = []
     for path, image, buffer, *_ in images:
-        data = buffer.getvalue()
-        width, height = image.size
         name = _thumb_name(path) if outputs else None
-        outputs.append(Output(path, name, data, width, height, _format(data, image, formats)))
+        outputs.append(taken(path, name, image, buffer, formats))
     if not outputs:
         raise SourceRejected("get_images gave no image", "not-an-image")
     return outputs
+
+
+def taken(
+    path: str,
+    name: str | None,
+    image: Image.Image,
+    buffer: BytesIO,
+    formats: Collection[str] = DEFAULT_FORMATS,
+) -> Output:
+    """Return what a user's hook made, with the bytes as they are at this moment."""
+    data = buffer.getvalue()
+    return Output(path, name, data, *image.size, _format(data, image, formats))
 
 
 def convert(
@@ -149,6 +160,7 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
     expires: int,
     now: float,
     any_content: bool,  # noqa: FBT001 - as above
+    remake: Callable[[bytes, str], Output] | None = None,
 ) -> Saved | None:
     """Return what is stored for a source, or None where it has to be downloaded.
 
@@ -163,6 +175,8 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
         now: Unix seconds.
         any_content: whether files that are no image are good as well, because
             overridden methods decide what is stored.
+        remake: makes one thumbnail, by name, from the stored full image, where
+            an overridden method decides how it looks.
     """
     stat = store.stat(full)
     if stat is None or not stat.bytes or judge(stat.modified, now, expires) is not Verdict.FRESH:
@@ -174,13 +188,20 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
     if found is None:
         return None
     outputs = {
-        name: _output_of(path, name, store.get(path) or b"", plan) for name, path in thumbs.items()
+        name: _output_of(path, name, stored, plan, any_content=any_content)
+        if (stored := store.get(path))
+        else None
+        for name, path in thumbs.items()
     }
     missing = {name for name, output in outputs.items() if output is None}
     try:
-        restored = _restore(data, plan, thumbs, missing, store) if missing else []
+        if remake is not None:
+            restored = [remake(data, name) for name in outputs if name in missing]
+        else:
+            restored = _restored(data, plan, thumbs, missing)
     except ImageBroken:
         return None
+    store.put_all([(output.path, output.data) for output in restored])
     outputs.update({output.name or "": output for output in restored})
     return Saved(
         checksum=checksum(data),
@@ -192,12 +213,12 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
     )
 
 
-def _restore(
-    data: bytes, plan: Plan, thumbs: Mapping[str, str], missing: set[str], store: Store
+def _restored(
+    data: bytes, plan: Plan, thumbs: Mapping[str, str], missing: set[str]
 ) -> list[Output]:
-    made = [_output(picture, "", thumbs) for picture in render(data, plan, only=missing)]
-    store.put_all([(output.path, output.data) for output in made])
-    return made
+    if not missing:
+        return []
+    return [_output(picture, "", thumbs) for picture in render(data, plan, only=missing)]
 
 
 def _output_of(

@@ -68,6 +68,7 @@ class Rendering(SourceFlow):
         if store is None:
             return await self._find_in_foreign_store(path, request, info)
         custom = is_overridden(self, "file_downloaded", "image_downloaded", "get_images")
+        converts = is_overridden(self, "convert_image")
         thumbs = {} if custom else await self._thumb_paths(request, None, info, item)
         found = await self.workers.run_in_batch(
             tasks.look_up,
@@ -77,7 +78,8 @@ class Rendering(SourceFlow):
             thumbs,
             self.expires,
             time.time(),
-            custom or is_overridden(self, "convert_image"),
+            custom or converts,
+            functools.partial(self._remake_thumb, thumbs) if converts else None,
         )
         if found is None:
             return None
@@ -89,6 +91,13 @@ class Rendering(SourceFlow):
             self._say_up_to_date(request, info)
         self._count_written(found)
         return self._result(request, path, found, "uptodate")
+
+    def _remake_thumb(self, thumbs: dict[str, str], data: bytes, name: str) -> tasks.Output:
+        """Make one thumbnail of a stored full image as the user's ``convert_image`` does."""
+        box = next(size for key, size in self.thumbs.items() if str(key) == name)
+        with self._one_chain, imaging.open_image(data, self.options.formats) as image:
+            made = self._finished(self.convert_image(image, box, response_body=BytesIO(data)))
+        return tasks.taken(thumbs[name], name, *made)
 
     def _say_up_to_date(self, request: Request, info: MediaPipeline.SpiderInfo) -> None:
         if _logger.isEnabledFor(logging.DEBUG):
@@ -279,7 +288,7 @@ def _plan(
 
 
 async def _drained(images: AsyncIterator[Any]) -> list[Any]:
-    return [tasks.taken(image) async for image in images]
+    return [tasks.snapshot(image) async for image in images]
 
 
 def _checked(path: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import time
 
@@ -125,6 +126,29 @@ def test_a_missing_or_damaged_thumbnail_is_made_again_and_the_good_one_is_left(t
     assert crawl.files() == files
     assert big.stat().st_mtime == 1
     assert crawl.stats["imgpipe/renditions/restored"] == 1
+
+
+def test_missing_thumbnails_are_made_by_the_users_convert_image(tmp_path):
+    class Grey(ImagesPipeline):
+        async def convert_image(self, image, size=None, *, response_body):
+            image, buffer = super().convert_image(image, size, response_body=response_body)
+            if size:
+                buffer = io.BytesIO(encoded(image.convert("L"), "PNG"))
+            return image, buffer
+
+    def crawl(answer):
+        with Crawl(tmp_path, {URL: answer}, Grey, IMAGES_THUMBS=THUMBS) as crawl:
+            return crawl, crawl.images(URL)
+
+    first, _ = crawl(jpeg((600, 400)))
+    small = tmp_path / "thumbs" / "small" / NAME
+    small.unlink()
+    second, images = crawl(500)
+    assert second.site.asked == []
+    assert images[0]["status"] == "uptodate"
+    assert opened(small.read_bytes()).format == "PNG"
+    assert second.files() == first.files() | {f"thumbs/small/{NAME}": small.read_bytes()}
+    assert second.stats["imgpipe/renditions/restored"] == 1
 
 
 def test_a_store_written_by_scrapy_is_taken_over(tmp_path):
