@@ -93,7 +93,16 @@ def translate(error: ImagePipeError) -> ImagePipeError:
         return error
     if error.code == "filtered":
         return _Filtered(error.reason, error.code)
-    return _FOR_SCRAPY[type(error)](error.reason, error.code)
+    for ours, scrapys in _FOR_SCRAPY.items():
+        if type(error) is ours:
+            return scrapys(error.reason, error.code)
+        if isinstance(error, ours):  # of a class that a user derived from ours
+            kind = type(type(error).__name__, (type(error), scrapys), {"codes": error.codes})
+            known: ImagePipeError = Exception.__new__(kind)
+            known.__dict__.update(vars(error))
+            known.args = error.args
+            return known
+    return _Hook(error.reason)  # a SettingError in a hook, say
 
 
 async def gather(coros: list[Coroutine[Any, Any, _T]]) -> list[_T]:

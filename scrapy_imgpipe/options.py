@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -30,6 +31,9 @@ SCHEMES = ("http", "https", "data", "ftp", "s3")
 #: for 6 noisy megapixels, measured 2026-11), ``TGA`` and others because they have no
 #: signature, so that any bytes would be an image.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
+
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,10 @@ def _parse_words(value: Any) -> tuple[str, ...]:
 
 
 def _parse_schemes(value: Any) -> tuple[str, ...]:
-    return tuple(word.lower() for word in _parse_words(value))
+    schemes = tuple(word.lower() for word in _parse_words(value))
+    if not all(_SCHEME.fullmatch(scheme) for scheme in schemes):
+        raise ValueError
+    return schemes
 
 
 def _parse_formats(value: Any) -> tuple[str, ...]:
@@ -122,7 +129,7 @@ def _parse_size(value: Any) -> tuple[float, float]:
     if isinstance(value, str):
         raise TypeError
     width, height = (side if isinstance(side, (int, float)) else float(side) for side in value)
-    if not 1 <= min(width, height) < float("inf"):
+    if not all(1 <= side < float("inf") for side in (width, height)):
         raise ValueError
     return width, height
 

@@ -30,6 +30,7 @@ MAX_COMPONENT_BYTES = 255
 MAX_PATH_BYTES = 1024
 
 _SHOWN_CHARACTERS = 100
+_REMEMBERED_CHARACTERS = 4096
 # Nine paths in ten; whatever it does not match is looked at properly.
 _ORDINARY = re.compile(
     r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}/){0,9}[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}"
@@ -171,6 +172,15 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-@lru_cache(maxsize=1024)  # asked for the image and for each thumbnail
 def _digest(url: str) -> str:
+    # a data: URL may have megabytes, and the cache would keep it
+    return _remembered(url) if len(url) <= _REMEMBERED_CHARACTERS else _sha1(url)
+
+
+@lru_cache(maxsize=1024)  # asked for the image and for each thumbnail
+def _remembered(url: str) -> str:
+    return _sha1(url)
+
+
+def _sha1(url: str) -> str:
     return sha1(url.encode(), usedforsecurity=False).hexdigest()

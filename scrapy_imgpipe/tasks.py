@@ -6,19 +6,22 @@ the generator that :func:`collect` is given.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
+from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected, StoreFailed
 from scrapy_imgpipe.freshness import Verdict, judge
 from scrapy_imgpipe.imaging import (
     DEFAULT_FORMATS,
     Picture,
     Plan,
     encode_jpeg,
+    fit_inside,
     flatten,
     inspect,
     open_image,
@@ -56,6 +59,7 @@ class Saved:
         restored: how many thumbnails were made from the stored full image.
         written: bytes put into the store just now.
         files: files put into the store just now.
+        trouble: why thumbnails are still missing, where they could not be written.
     """
 
     checksum: str
@@ -64,6 +68,7 @@ class Saved:
     restored: int = 0
     written: int = 0
     files: int = 0
+    trouble: str = ""
 
 
 def make(data: bytes, plan: Plan, full: str, thumbs: Mapping[str, str]) -> list[Output]:
@@ -115,7 +120,7 @@ def collect(images: Iterable[Any], formats: Collection[str]) -> list[Output]:
     """
     outputs: list[Output] = []
     for path, image, buffer, *_ in images:
-        name = _thumb_name(path) if outputs else None
+        name = _thumb_name(os.fspath(path)) if outputs else None
         outputs.append(taken(path, name, image, buffer, formats))
     if not outputs:
         raise SourceRejected("get_images gave no image", "not-an-image")
@@ -131,7 +136,7 @@ def taken(
 ) -> Output:
     """Return what a user's hook made, with the bytes as they are at this moment."""
     data = buffer.getvalue()
-    return Output(path, name, data, *image.size, _format(data, image, formats))
+    return Output(os.fspath(path), name, data, *image.size, _format(data, image, formats))
 
 
 def convert(
@@ -161,10 +166,11 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
     now: float,
     any_content: bool,  # noqa: FBT001 - as above
     remake: Callable[[bytes, str], Output] | None = None,
-) -> Saved | None:
+) -> Saved | Callable[[], Saved | None] | None:
     """Return what is stored for a source, or None where it has to be downloaded.
 
-    Thumbnails that are missing or damaged are made from the stored full image.
+    Where thumbnails are missing, damaged or of another size, what comes back is a
+    function instead: it makes them from the stored full image, and returns the rest.
 
     Args:
         store: where to look.
@@ -182,49 +188,68 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
     if stat is None or not stat.bytes or judge(stat.modified, now, expires) is not Verdict.FRESH:
         return None
     data = store.get(full)
-    if not data:
-        return None
     found = _output_of(full, None, data, plan, any_content=any_content)
     if found is None:
         return None
     outputs = {
-        name: _output_of(path, name, stored, plan, any_content=any_content)
-        if (stored := store.get(path))
-        else None
+        name: _output_of(path, name, store.get(path), plan, any_content=any_content)
         for name, path in thumbs.items()
     }
+    sizes = _sizes(found, plan) if remake is None and found.format else {}
+    for name, output in outputs.items():
+        if output is not None and sizes and (output.width, output.height) != sizes[name]:
+            outputs[name] = None
+    saved = Saved(checksum(found.data), _details(found, outputs.values()), stat.modified)
+    if all(outputs.values()):
+        return saved
+    return partial(_mend, saved, found, outputs, store, plan, thumbs, remake)
+
+
+def _mend(  # noqa: PLR0913, PLR0917 - the second half of look_up
+    saved: Saved,
+    found: Output,
+    outputs: dict[str, Output | None],
+    store: Store,
+    plan: Plan,
+    thumbs: Mapping[str, str],
+    remake: Callable[[bytes, str], Output] | None,
+) -> Saved | None:
+    """Make the missing ones of *outputs*; None where the stored image is not good enough."""
     missing = {name for name, output in outputs.items() if output is None}
     try:
         if remake is not None:
-            restored = [remake(data, name) for name in outputs if name in missing]
+            restored = [remake(found.data, name) for name in outputs if name in missing]
         else:
-            restored = _restored(data, plan, thumbs, missing)
-    except ImageBroken:
+            pictures = render(found.data, plan, only=missing)
+            restored = [_output(picture, "", thumbs) for picture in pictures]
+    except (ImageBroken, SourceRejected):
         return None
-    store.put_all([(output.path, output.data) for output in restored])
-    outputs.update({output.name or "": output for output in restored})
-    return Saved(
-        checksum=checksum(data),
-        details=_details(found, list(outputs.values())) if found.format else {},
-        modified=stat.modified,
+    try:
+        store.put_all([(output.path, output.data) for output in restored])
+    except StoreFailed as error:  # what is there stays good
+        return replace(saved, trouble=error.reason)
+    outputs = outputs | {output.name or "": output for output in restored}
+    return replace(
+        saved,
+        details=_details(found, outputs.values()),
         restored=len(restored),
         written=sum(len(output.data) for output in restored),
         files=len(restored),
     )
 
 
-def _restored(
-    data: bytes, plan: Plan, thumbs: Mapping[str, str], missing: set[str]
-) -> list[Output]:
-    if not missing:
-        return []
-    return [_output(picture, "", thumbs) for picture in render(data, plan, only=missing)]
+def _sizes(full: Output, plan: Plan) -> dict[str, tuple[int, int]]:
+    """Return the size that each thumbnail of *full* has, if the plan made it."""
+    size = (full.width, full.height)
+    return {thumb.name: fit_inside(size, (thumb.width, thumb.height)) for thumb in plan.variants}
 
 
 def _output_of(
-    path: str, name: str | None, data: bytes, plan: Plan, *, any_content: bool = False
+    path: str, name: str | None, data: bytes | None, plan: Plan, *, any_content: bool
 ) -> Output | None:
     """Look at stored bytes; None where they are damaged. An unknown format has width 0."""
+    if not data:
+        return None
     try:
         seen = inspect(data, plan.formats)
     except SourceRejected:
@@ -245,6 +270,8 @@ def _rendition(output: Output) -> Rendition:
 
 
 def _details(full: Output, others: Iterable[Output | None]) -> dict[str, Any]:
+    if not full.format:
+        return {}
     return {
         "width": full.width,
         "height": full.height,

@@ -4,22 +4,26 @@ Runs under the asyncio reactor, under any other Twisted reactor and without a
 reactor; knows nothing of images. Threads, not processes: nothing imports the
 user's ``__main__``, so scripts without a main guard and notebooks work. Pillow
 and hashlib release the interpreter lock where the time goes.
+
+Whoever asks gets an answer, also when a thread cannot be had or the crawl ends.
+All state belongs to the event loop, but for the two ends of ``_waiting``: the
+loop appends, workers take.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import blockingCallFromThread
 
 from scrapy_imgpipe.errors import HookFailed
 
@@ -27,64 +31,126 @@ from scrapy_imgpipe.errors import HookFailed
 #: measured; only a hook that would wait for ever comes near it.
 PATIENCE_SECONDS = 30.0
 
+#: Most pieces of short work that one trip to a worker takes along.
+BATCH = 32
+
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 #: What stands for work that is under way: awaitable, each in its own world.
 Answer: TypeAlias = "asyncio.Future[Any] | Deferred[Any]"
+_Waiting: TypeAlias = "deque[tuple[Callable[..., Any], tuple[Any, ...], Answer]]"
 
-#: Most pieces of short work that one trip to a worker takes along.
-BATCH = 32
+_POOL, _LINE = "pool", "line"
+
+_here = threading.local()  # tells worker threads from the one of the event loop
 
 
 class Workers:
     """A bounded pool of threads, started when the first work comes.
 
     Args:
-        threads: how many at most, 1 or more.
+        threads: how many at most, 1 or more; one more where :meth:`run_in_line`
+            is used.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._here = threading.local()
-        self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...], Answer]] = deque()
+        self._open: set[Answer] = set()  # what somebody awaits
+        self._waiting: _Waiting = deque()
         self._batches = 0
+        self._closed = False
 
     async def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call *function* in a worker and return what it returns.
 
         What it raises is raised here. When the caller is cancelled, the worker
         still finishes what it began; its result is dropped.
+
+        Raises:
+            HookFailed: code ``interrupted``, when the crawl ends or no thread can
+                be had before *function* has begun.
         """
+        return await self._run(_POOL, functools.partial(function, *args, **kwargs))
+
+    async def run_in_line(self, function: Callable[[], _T]) -> _T:
+        """As :meth:`run`, one after another in a thread of their own.
+
+        For code of users, which was written for one thread; it holds up no worker.
+        """
+        return await self._run(_LINE, function)
+
+    async def run_in_batch(self, function: Callable[..., _T], /, *args: Any) -> _T:
+        """As :meth:`run`, for work that is short: what comes together shares a trip.
+
+        Work of one batch is done one after the other, by as many workers as have
+        a full batch waiting.
+        """
+        answer = self._new_answer()
+        self._waiting.append((function, args, answer))
+        if not self._batches or (len(self._waiting) >= BATCH and self._batches < self.threads):
+            self._batches += 1
+            self._start(_POOL, functools.partial(self._work_off, self._waiting))
+        result: _T = await self._answered(answer)
+        return result
+
+    async def _run(self, where: str, function: Callable[[], _T]) -> _T:
         answer = self._new_answer()
 
         def work() -> None:
             good: bool
             value: Any
             try:
-                good, value = True, function(*args, **kwargs)
+                good, value = True, function()
             except BaseException as error:  # noqa: BLE001 - raised where it is awaited
                 good, value = False, error
             self._on_loop(_settle, answer, good, value)
 
-        self._start(work)
-        result: _T = await answer
+        self._start(where, work)
+        result: _T = await self._answered(answer)
         return result
 
     def _new_answer(self) -> Answer:
         """Return what the event loop at hand can await; on that loop."""
-        if not is_asyncio_available():
-            return Deferred()
-        # known before any work begins: it may ask for the loop at once
-        self._loop = asyncio.get_running_loop()
-        return self._loop.create_future()
+        if self._closed:
+            raise HookFailed("The crawl has ended", "interrupted")
+        answer: Answer
+        if is_asyncio_available():
+            # known before any work begins: it may ask for the loop at once
+            self._loop = asyncio.get_running_loop()
+            answer = self._loop.create_future()
+        else:
+            answer = Deferred()
+        self._open.add(answer)
+        return answer
 
-    def _start(self, work: Callable[[], None]) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, "imgpipe", self._mark_worker)
-        self._pool.submit(work)
+    async def _answered(self, answer: Answer) -> Any:
+        try:
+            return await answer
+        finally:
+            self._open.discard(answer)
+
+    def _start(self, where: str, work: Callable[[], None]) -> None:
+        if where not in self._pools:
+            threads = self.threads if where == _POOL else 1
+            self._pools[where] = ThreadPoolExecutor(threads, "imgpipe", _mark_worker)
+        try:
+            self._pools[where].submit(work)
+        except RuntimeError:  # no thread to be had; the next who asks tries again
+            self._give_up("No thread could be started")
+
+    def _give_up(self, why: str) -> list[ThreadPoolExecutor]:
+        """Forget all pools and what has not begun, and answer everybody who waits."""
+        pools = list(self._pools.values())
+        self._pools = {}
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._waiting, self._batches = deque(), 0
+        for answer in list(self._open):
+            _settle(answer, False, HookFailed(why, "interrupted"))
+        return pools
 
     def _on_loop(self, function: Callable[..., object], *args: Any) -> None:
         """Call *function* on the event loop soon; from a worker."""
@@ -95,39 +161,34 @@ class Workers:
 
             reactor.callFromThread(function, *args)
 
-    async def run_in_batch(self, function: Callable[..., _T], /, *args: Any) -> _T:
-        """As :meth:`run`, for work that is short: what comes together shares a trip.
+    def _loop_runs(self) -> bool:
+        if self._loop is not None:
+            return self._loop.is_running()
+        from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
 
-        A trip to a worker and back costs 0.1 ms, as much as looking a file up
-        (measured 2026-11). Work of one batch is done one after the other, by as many
-        workers as have a full batch waiting.
-        """
-        answer = self._new_answer()
-        self._waiting.append((function, args, answer))
-        if not self._batches or (len(self._waiting) >= BATCH and self._batches < self.threads):
-            self._batches += 1
-            self._start(self._work_off_a_batch)
-        result: _T = await answer
-        return result
+        return bool(reactor.running)
 
-    def _work_off_a_batch(self) -> None:
+    def _work_off(self, waiting: _Waiting) -> None:
+        """Do one batch of *waiting*; in a worker."""
         done: list[tuple[Answer, bool, Any]] = []
         with suppress(IndexError):  # another worker took the last one
             while len(done) < BATCH:
-                function, args, answer = self._waiting.popleft()
+                function, args, answer = waiting.popleft()
                 try:
                     done.append((answer, True, function(*args)))
                 except BaseException as error:  # noqa: BLE001 - raised where it is awaited
                     done.append((answer, False, error))
-        self._on_loop(self._deliver, done)
+        self._on_loop(self._deliver, done, waiting)
 
-    def _deliver(self, done: list[tuple[Answer, bool, Any]]) -> None:
-        if self._waiting:
-            self._start(self._work_off_a_batch)
-        else:
-            self._batches -= 1
+    def _deliver(self, done: list[tuple[Answer, bool, Any]], waiting: _Waiting) -> None:
         for answer, good, value in done:
             _settle(answer, good, value)
+        if waiting is not self._waiting:
+            return  # of a pool that was given up
+        if waiting:
+            self._start(_POOL, functools.partial(self._work_off, waiting))
+        else:
+            self._batches -= 1
 
     def wait_for(self, awaitable: Awaitable[_T]) -> _T:
         """Return what *awaitable* gives, to code that cannot ``await``.
@@ -140,37 +201,63 @@ class Workers:
         there, it cannot wait for anything that only this loop can bring about.
 
         Raises:
-            HookFailed: when it waited for that, after :data:`PATIENCE_SECONDS`.
+            HookFailed: when it waited for that, after :data:`PATIENCE_SECONDS`;
+                code ``interrupted`` when the event loop has ended.
         """
-        if not getattr(self._here, "is_worker", False):
+        if not getattr(_here, "is_worker", False):
             return _finished_elsewhere(awaitable)
-        if self._loop is not None:
-            return asyncio.run_coroutine_threadsafe(_finish(awaitable), self._loop).result()
-        from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
+        future: Future[_T] = Future()
 
-        def start() -> Deferred[_T]:
-            return deferred_from_coro(_finish(awaitable))
+        def begin() -> None:
+            deferred = deferred_from_coro(_finish(awaitable))
+            deferred.addCallbacks(
+                future.set_result, lambda failure: future.set_exception(failure.value)
+            )
 
-        result: _T = blockingCallFromThread(reactor, start)  # type: ignore[arg-type]
-        return result
+        self._on_loop(begin)
+        while True:
+            try:
+                return future.result(timeout=1)
+            except TimeoutError:
+                if future.done():
+                    raise  # the hook's own
+                if not self._loop_runs():
+                    msg = "The event loop ended under an async hook"
+                    raise HookFailed(msg, "interrupted") from None
 
-    def _mark_worker(self) -> None:
-        self._here.is_worker = True
+    async def close(self) -> None:
+        """End the threads; what has begun is finished first, and may use the loop for it.
 
-    def close(self) -> None:
-        """End the threads; work that has begun is finished first.
-
-        Safe to call twice, and when no work ever came.
+        Work that has not begun is answered ``interrupted``, and so is all that
+        comes later. Safe to call twice, and when no work ever came.
         """
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        pools = self._give_up("The crawl ended before the image was stored")
+        if pools:
+            answer = self._new_answer()
+
+            def wait() -> None:
+                for pool in pools:
+                    pool.shutdown(wait=True)
+                self._on_loop(_settle, answer, True, None)
+
+            closer = threading.Thread(target=wait, name="imgpipe-close", daemon=True)
+            closer.start()
+            await self._answered(answer)
+            closer.join()  # it has nothing left to do
+        self._closed = True
+
+
+def _mark_worker() -> None:
+    _here.is_worker = True
 
 
 def _settle(answer: Answer, good: bool, value: Any) -> None:  # noqa: FBT001 - one of two
+    if not good and isinstance(value, StopIteration):  # a future refuses it (PEP 479)
+        value = RuntimeError("a hook raised StopIteration")
     if isinstance(answer, Deferred):
-        answer.callback(value) if good else answer.errback(value)
-    elif not answer.done():  # cancelled meanwhile
+        if not answer.called:  # given up meanwhile
+            answer.callback(value) if good else answer.errback(value)
+    elif not answer.done():  # cancelled or given up meanwhile
         answer.set_result(value) if good else answer.set_exception(value)
 
 

@@ -83,14 +83,15 @@ class Crawl:
 
     def __enter__(self) -> Self:
         self.pipeline.open_spider()
-        self._send(signals.spider_opened)
+        asyncio.run(self._send(signals.spider_opened))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._send(signals.spider_closed, reason="finished")
+        asyncio.run(self._send(signals.spider_closed, reason="finished"))
 
-    def _send(self, signal: object, **kwargs: Any) -> None:
-        self.crawler.signals.send_catch_log(signal, spider=self.crawler.spider, **kwargs)
+    async def _send(self, signal: object, **kwargs: Any) -> None:
+        manager = self.crawler.signals
+        await manager.send_catch_log_async(signal, spider=self.crawler.spider, **kwargs)
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def test_work_runs_in_a_thread_of_ours_and_its_result_comes_back():
     async def main():
         workers = Workers(1)
         name = await workers.run(lambda: threading.current_thread().name)
-        workers.close()
+        await workers.close()
         return name
 
     assert run(main()).startswith("imgpipe")
@@ -40,7 +40,7 @@ def test_an_error_in_a_worker_is_raised_at_the_caller():
         try:
             await workers.run(int, "no number")
         finally:
-            workers.close()
+            await workers.close()
 
     with pytest.raises(ValueError, match="no number"):
         run(main())
@@ -57,29 +57,149 @@ def test_no_more_threads_than_asked_for():
     async def main():
         workers = Workers(2)
         await asyncio.gather(*(workers.run(work) for _ in range(6)))
-        workers.close()
+        await workers.close()
 
     run(main())
     assert len(seen) == 2
 
 
 def test_without_work_there_is_no_thread_and_closing_twice_is_fine():
-    workers = Workers(3)
-    assert ours() == []
-    workers.close()
-    workers.close()
+    async def main():
+        workers = Workers(3)
+        assert ours() == []
+        await workers.close()
+        await workers.close()
+
+    run(main())
 
 
-def test_after_closing_new_work_starts_new_threads():
+def test_after_closing_work_is_refused_and_no_thread_comes_back():
     async def main():
         workers = Workers(1)
-        first = await workers.run(int, "1")
-        workers.close()
-        second = await workers.run(int, "2")
-        workers.close()
-        return first, second
+        assert await workers.run(int, "1") == 1
+        await workers.close()
+        for ask in (workers.run, workers.run_in_batch):
+            with pytest.raises(HookFailed, match="has ended") as caught:
+                await ask(int, "2")
+            assert caught.value.code == "interrupted"
 
-    assert run(main()) == (1, 2)
+    run(main())
+    assert ours() == []
+
+
+def test_closing_answers_everybody_and_finishes_what_has_begun():
+    async def main():
+        workers = Workers(1)
+        begun, go_on = threading.Event(), threading.Event()
+
+        def first():
+            begun.set()
+            assert go_on.wait(20)
+            return "done"
+
+        asks = [asyncio.ensure_future(workers.run(first))]
+        await asyncio.to_thread(begun.wait, 20)
+        asks += [asyncio.ensure_future(workers.run(int, "1")) for _ in range(3)]
+        asks += [asyncio.ensure_future(workers.run_in_batch(int, "1")) for _ in range(50)]
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(workers.close())
+        answers = await asyncio.gather(*asks, return_exceptions=True)
+        assert not closing.done()  # the loop runs on while the last one finishes
+        go_on.set()
+        await closing
+        return answers
+
+    answers = run(main())
+    assert {getattr(answer, "code", answer) for answer in answers} == {"interrupted"}
+    assert ours() == []
+
+
+def test_a_worker_that_waits_for_the_loop_does_not_hold_up_the_close():
+    async def main():
+        workers = Workers(1)
+        begun, release = threading.Event(), asyncio.Event()
+
+        async def hook():
+            begun.set()
+            await release.wait()
+
+        ask = asyncio.ensure_future(workers.run(lambda: workers.wait_for(hook())))
+        await asyncio.to_thread(begun.wait, 20)
+        closing = asyncio.ensure_future(workers.close())
+        release.set()
+        await closing
+        with pytest.raises(HookFailed):
+            await ask
+
+    run(main())
+    assert ours() == []
+
+
+def test_stop_iteration_in_a_worker_is_an_error_like_any_other():
+    async def main():
+        workers = Workers(1)
+        for ask in (workers.run, workers.run_in_batch):
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await ask(next, iter(()))
+        await workers.close()
+
+    run(main())
+
+
+def test_when_no_thread_can_be_had_the_ask_fails_and_the_next_one_tries_again(monkeypatch):
+    async def main():
+        workers = Workers(1)
+
+        def refuse(self):
+            raise RuntimeError("can't start new thread")
+
+        for ask in (workers.run, workers.run_in_batch):
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", refuse)
+                with pytest.raises(HookFailed, match="thread"):
+                    await ask(int, "1")
+            assert await ask(int, "2") == 2
+            workers._give_up("next")
+        await workers.close()
+
+    run(main())
+
+
+def test_work_in_line_is_done_one_after_the_other_and_holds_up_no_worker():
+    async def main():
+        workers = Workers(1)
+        most, now = [0], [0]
+        lock, release = threading.Lock(), threading.Event()
+
+        def in_line():
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            assert release.wait(20)
+            with lock:
+                now[0] -= 1
+
+        asks = [asyncio.ensure_future(workers.run_in_line(in_line)) for _ in range(5)]
+        assert await workers.run(int, "7") == 7
+        release.set()
+        await asyncio.gather(*asks)
+        await workers.close()
+        return most[0]
+
+    assert run(main()) == 1
+
+
+def test_many_short_pieces_are_all_answered_in_their_own_way():
+    async def main():
+        workers = Workers(2)
+        asks = [workers.run_in_batch(int, str(n) if n % 7 else "x") for n in range(500)]
+        answers = await asyncio.gather(*asks, return_exceptions=True)
+        assert workers._batches == 0
+        await workers.close()
+        return answers
+
+    for n, answer in enumerate(run(main())):
+        assert answer == n if n % 7 else isinstance(answer, ValueError)
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "deferred"])
@@ -101,7 +221,7 @@ def test_a_worker_can_wait_for_what_the_loop_has_to_finish(kind):
             return workers.wait_for(on_the_loop() if kind == "coroutine" else deferred)
 
         result = await workers.run(work)
-        workers.close()
+        await workers.close()
         return result, seen in ([], [loop_thread])
 
     assert run(main()) == (7, True)
@@ -160,11 +280,13 @@ async def main():
     else:
         raise AssertionError
     print("good")
-def end(result):
-    workers.close()
-    reactor.stop()
-    return result
-deferred_from_coro(main()).addBoth(end).addErrback(lambda f: f.printTraceback())
+async def all_of_it():
+    try:
+        await main()
+    finally:
+        await workers.close()
+        reactor.stop()
+deferred_from_coro(all_of_it()).addErrback(lambda f: f.printTraceback())
 reactor.run()
 """
     done = subprocess.run(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.completeness import inspect
-from scrapy_imgpipe.imaging.decode import open_image, upright
+from scrapy_imgpipe.imaging.decode import open_image, unknown_formats, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.plan import (
@@ -41,5 +41,6 @@ __all__ = [
     "render",
     "shrink",
     "to_srgb",
+    "unknown_formats",
     "upright",
 ]

@@ -49,8 +49,25 @@ def _ends_well(data: bytes, image: Image.Image) -> bool:
         return False  # another format, or a header without pixels
     if data.rstrip(b"\0").endswith(end):
         return True
-    _no_hole(data)
+    if end == _ENDS["JPEG"]:
+        refuse_hole(data)
+    else:
+        _no_hole(data)
     return False
+
+
+def refuse_hole(data: bytes) -> None:
+    """Refuse a JPEG whose tail is NULs without an end-of-image marker before them.
+
+    Pillow makes grey pixels of them without a word; :func:`inspect` would find such
+    a file damaged every time.
+
+    Raises:
+        ImageBroken: the tail was lost.
+    """
+    # No marker but restarts can stand inside a scan (ITU-T T.81, B.1.1.5).
+    if data.endswith(_HOLE) and data.find(_ENDS["JPEG"], data.rfind(b"\xff\xda")) < 0:
+        _no_hole(data)
 
 
 def _no_hole(data: bytes) -> None:

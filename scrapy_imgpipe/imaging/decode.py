@@ -73,6 +73,16 @@ _SAMPLE_SCALES = {"1": 255.0, "L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
 _plugins_lock = threading.Lock()
 
 
+def unknown_formats(formats: Collection[str]) -> list[str]:
+    """Return those of *formats* that no Pillow opens, misspelt ones above all.
+
+    A format of :data:`DEFAULT_FORMATS` that this Pillow was built without is known.
+    """
+    with _plugins_lock:
+        Image.init()
+    return [name for name in formats if name not in DEFAULT_FORMATS and name not in Image.OPEN]
+
+
 def _openable(formats: Collection[str]) -> tuple[str, ...]:
     """Return *formats* as ``Image.open`` takes them, with their plug-ins loaded."""
     names = ["JPEG" if name.upper() == "MPO" else name.upper() for name in formats]

@@ -8,7 +8,9 @@ that once its one-pixel cache is off.
 from __future__ import annotations
 
 import io
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from hashlib import sha1
 
 from PIL import Image, ImageChops, ImageCms
 
@@ -19,6 +21,12 @@ MAX_PROFILE_BYTES = 4 * 1024 * 1024
 #: makers of sRGB round differently. Gamma 2.2 is off by 6, Display P3 by 96 (measured
 #: 2026-11 over the samples below).
 SRGB_TOLERANCE = 3
+
+#: How many transforms are kept for the images that follow.
+KNOWN_TRANSFORMS = 16
+
+_known: OrderedDict[tuple[bytes, str], ImageCms.ImageCmsTransform | None] = OrderedDict()
+_known_lock = threading.Lock()
 
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
 
@@ -36,8 +44,25 @@ def _changes_little(transform: ImageCms.ImageCmsTransform) -> bool:
     return all(band.getextrema()[1] <= SRGB_TOLERANCE for band in bands)  # type: ignore[operator]
 
 
-@lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return what :func:`_new_transform` does, from the last few that were made.
+
+    Known by their digest, so that megabytes of profiles are not kept.
+    """
+    key = (sha1(profile, usedforsecurity=False).digest(), mode)
+    with _known_lock:
+        if key in _known:
+            _known.move_to_end(key)
+            return _known[key]
+    transform = _new_transform(profile, mode)
+    with _known_lock:
+        _known[key] = transform
+        while len(_known) > KNOWN_TRANSFORMS:
+            _known.popitem(last=False)
+    return transform
+
+
+def _new_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Return what brings *mode* to sRGB; None when *profile* is sRGB or unusable.
 
     A profile for other channels than *mode* has is unusable, too: lcms2 says so.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, JpegImagePlugin
 
 from scrapy_imgpipe.imaging.colour import flatten
+from scrapy_imgpipe.imaging.completeness import refuse_hole
 from scrapy_imgpipe.imaging.decode import QUARTER_TURNS, open_image, turn_of, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
@@ -88,6 +89,7 @@ def _passes_through(image: Image.Image, plan: Plan) -> bool:
 def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     """Make the full image, and the pixels that variants are to be made from."""
     if _passes_through(image, plan):
+        refuse_hole(data)
         base = _decode_scaled(image, plan.variants, plan.background)
         return Picture(FULL, data, *base.size, "JPEG"), base
     options = _tables_of(image)

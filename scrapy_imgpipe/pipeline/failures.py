@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Request
+from scrapy.utils.request import referer_str
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe.compat import FileException, translate
@@ -20,7 +23,35 @@ from scrapy_imgpipe.errors import (
     SourceRejected,
     StoreFailed,
 )
+from scrapy_imgpipe.pipeline.sources import asked_url
 from scrapy_imgpipe.records import Outcome
+
+if TYPE_CHECKING:
+    from scrapy.pipelines.media import MediaPipeline
+
+_logger = logging.getLogger(__name__)
+
+
+def log_once(error: Exception, request: object, info: MediaPipeline.SpiderInfo) -> None:
+    """Log one line for a failed source, unless *error* or what it came from has had one."""
+    if is_logged(error):
+        return
+    mark(error, logged=True)
+    level, exc_info = level_of(error)
+    kind, deed = words_of(error)
+    _logger.log(
+        level,
+        "File (%(kind)s): %(deed)s from %(request)s referred in <%(referer)s>: %(reason)s",
+        {
+            "kind": kind,
+            "deed": deed,
+            "request": request if isinstance(request, Request) else asked_url(request),
+            "referer": referer_str(request) if isinstance(request, Request) else None,
+            "reason": one_line(error),
+        },
+        exc_info=exc_info,
+        extra={"spider": info.spider},
+    )
 
 
 def outcome_of(error: BaseException) -> str:

@@ -11,6 +11,7 @@ Scrapy's names are kept where subclasses and tests reach for them:
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import time
@@ -20,11 +21,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from scrapy.exceptions import ScrapyDeprecationWarning
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
-from scrapy.pipelines.images import ImagesPipeline
+from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import ensure_awaitable, maybe_deferred_to_future
 from scrapy.utils.misc import arg_to_iter
 from scrapy.utils.python import global_object_name
-from scrapy.utils.request import referer_str
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -47,15 +47,14 @@ from scrapy_imgpipe.guards import check_url
 from scrapy_imgpipe.pipeline.failures import (
     as_scrapys,
     error_in,
-    is_logged,
     judged,
-    level_of,
+    log_once,
     mark,
     one_line,
     outcome_of,
-    words_of,
 )
 from scrapy_imgpipe.pipeline.hooks import call
+from scrapy_imgpipe.pipeline.settings import Configured
 from scrapy_imgpipe.pipeline.sources import asked_url, check_request, lenient, requests_for
 from scrapy_imgpipe.records import Outcome, own_copy
 
@@ -64,8 +63,6 @@ if TYPE_CHECKING:
 
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
     from scrapy.spidermiddlewares.referer import ReferrerPolicy
-
-    from scrapy_imgpipe.options import Options
 
 _logger = logging.getLogger(__name__)
 
@@ -76,10 +73,9 @@ _OUTCOMES = {
 }
 
 
-class SourceFlow(ImagesPipeline):
+class SourceFlow(Configured):
     """The part of the pipeline that turns items into asks and asks into results."""
 
-    options: Options
     _first_ask: float | None = None
     _referrer_policy: ReferrerPolicy | None = None
 
@@ -188,9 +184,10 @@ class SourceFlow(ImagesPipeline):
         try:
             result = await self._obtain(request, info, item)
         except BaseException:  # cancelled: nobody may wait for ever
-            ended = HookFailed("The crawl ended before the image was stored", "interrupted")
-            failure = lean_failure(translate(ended))
+            ended = HookFailed("The item that asked for it first was given up", "interrupted")
+            failure = self._settle(ended, request, info)
             self._cache_result_and_execute_waiters(failure, fingerprint, info)
+            del info.downloaded[fingerprint]  # the next one who asks may have it
             raise
         self._cache_result_and_execute_waiters(result, fingerprint, info)
         return result
@@ -203,6 +200,12 @@ class SourceFlow(ImagesPipeline):
             result = await self._looked_up(request, info, item)
             if not result:
                 result, swallowed = await self._fetched(request, info, item)
+        except asyncio.CancelledError:
+            task = asyncio.current_task() if is_asyncio_available() else None
+            if task is not None and task.cancelling():
+                raise  # the item itself is given up
+            ended = HookFailed("A hook ended in CancelledError", "interrupted")
+            return self._settle(ended, request, info)
         except Exception as error:  # noqa: BLE001 - each ends as a failed result
             return self._settle(error, request, info)
         status = result.get("status") if isinstance(result, dict) else None
@@ -218,7 +221,7 @@ class SourceFlow(ImagesPipeline):
         except (ImagePipeError, FileException):
             raise
         except Exception as error:
-            self._log(error, request, info)
+            log_once(error, request, info)
             raise HookFailed(one_line(error)) from error
 
     async def _stored(
@@ -276,16 +279,16 @@ class SourceFlow(ImagesPipeline):
         raised = error_in(failure)
         error = judged(raised, downloaded=getattr(failure, "imgpipe_downloaded", False))
         if isinstance(error, HookFailed):  # its traceback helps
-            self._log(raised, request, info)
+            log_once(raised, request, info)
             mark(error, logged=True)
-        self._log(error, request, info)
+        log_once(error, request, info)
         raise as_scrapys(error) from None
 
     def _settle(
         self, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
     ) -> Failure:
         """Log *error* unless that was done, count its outcome, return it without weight."""
-        self._log(error, request, info)
+        log_once(error, request, info)
         outcome = outcome_of(error)
         self._count(outcome)
         error = as_scrapys(error)
@@ -299,7 +302,10 @@ class SourceFlow(ImagesPipeline):
         if isinstance(result, Failure):
             make_lean(result)
             error = error_in(result)
-            bodiless = without_bodies(error)
+            try:
+                bodiless = without_bodies(error)
+            except Exception:  # noqa: BLE001 - a user's class that cannot be copied
+                bodiless = translate(HookFailed(one_line(error)))
             kept = result if bodiless is error else lean_failure(bodiless)
         info.downloading.remove(fp)
         info.downloaded[fp] = kept
@@ -319,24 +325,3 @@ class SourceFlow(ImagesPipeline):
 
     def _count(self, outcome: str) -> None:
         self.crawler.stats.inc_value(stats.OUTCOME + outcome)
-
-    def _log(self, error: Exception, request: object, info: MediaPipeline.SpiderInfo) -> None:
-        """Log one line for a failed source, once for the same error."""
-        if is_logged(error):
-            return
-        mark(error, logged=True)
-        level, exc_info = level_of(error)
-        kind, deed = words_of(error)
-        _logger.log(
-            level,
-            "File (%(kind)s): %(deed)s from %(request)s referred in <%(referer)s>: %(reason)s",
-            {
-                "kind": kind,
-                "deed": deed,
-                "request": request if isinstance(request, Request) else asked_url(request),
-                "referer": referer_str(request) if isinstance(request, Request) else None,
-                "reason": one_line(error),
-            },
-            exc_info=exc_info,
-            extra={"spider": info.spider},
-        )

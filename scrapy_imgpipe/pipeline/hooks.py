@@ -5,12 +5,21 @@ Knows Scrapy's hook signatures, nothing of images, stores or the event loop.
 
 from __future__ import annotations
 
-import functools
 import inspect
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from scrapy_imgpipe import paths
 
 _KNOWN = ("scrapy_imgpipe.", "scrapy.pipelines.")
+
+
+# Neither keeps a class or a pipeline alive.
+_overridden_in: WeakKeyDictionary[type, dict[tuple[str, ...], bool]] = WeakKeyDictionary()
+_takes_item: WeakKeyDictionary[Callable[..., Any], bool] = WeakKeyDictionary()
 
 
 def is_overridden(pipeline: object, *names: str) -> bool:
@@ -19,14 +28,15 @@ def is_overridden(pipeline: object, *names: str) -> bool:
     Also true for a function that was put on the instance.
     """
     own = vars(pipeline)
-    kind: Any = type(pipeline)
-    return _is_overridden_in(kind, names) or any(name in own for name in names)
+    known = _overridden_in.setdefault(type(pipeline), {})
+    if names not in known:
+        known[names] = any(not _is_known(type(pipeline), name) for name in names)
+    return known[names] or any(name in own for name in names)
 
 
-@functools.lru_cache(maxsize=256)
-def _is_overridden_in(kind: Any, names: tuple[str, ...]) -> bool:
-    owners = (next(base for base in kind.__mro__ if name in vars(base)) for name in names)
-    return any(not owner.__module__.startswith(_KNOWN) for owner in owners)
+def _is_known(kind: type, name: str) -> bool:
+    owner = next(base for base in kind.__mro__ if name in vars(base))
+    return owner.__module__.startswith(_KNOWN)
 
 
 def call(method: Callable[..., Any], *args: Any, item: Any, **kwargs: Any) -> Any:
@@ -34,12 +44,19 @@ def call(method: Callable[..., Any], *args: Any, item: Any, **kwargs: Any) -> An
 
     Hooks written for Scrapy before 2.4 have no such parameter.
     """
-    if _takes_item(getattr(method, "__func__", method)):
+    function = getattr(method, "__func__", method)
+    try:
+        takes = _takes_item[function]
+    except (KeyError, TypeError):  # not asked before, or nothing that can be a key
+        parameters = inspect.signature(method).parameters.values()
+        takes = any(p.name == "item" or p.kind is p.VAR_KEYWORD for p in parameters)
+        with suppress(TypeError):
+            _takes_item[function] = takes
+    if takes:
         kwargs["item"] = item
     return method(*args, **kwargs)
 
 
-@functools.lru_cache(maxsize=256)
-def _takes_item(function: Callable[..., Any]) -> bool:
-    parameters = inspect.signature(function).parameters.values()
-    return any(p.name == "item" or p.kind is p.VAR_KEYWORD for p in parameters)
+def checked(path: object) -> str:
+    """Return *path* where a store may take it; see :func:`scrapy_imgpipe.paths.checked_path`."""
+    return paths.checked_path(path, windows=os.name == "nt")

@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 
 from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
-from scrapy_imgpipe.errors import ImagePipeError, SettingError, StoreFailed
+from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.pipeline.failures import error_in, one_line, outcome_of
 from scrapy_imgpipe.pipeline.hooks import call
 from scrapy_imgpipe.pipeline.rendering import Rendering
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.pipelines.files import FilesStoreProtocol
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
-    from scrapy.settings import Settings
     from twisted.internet.defer import Deferred
 
 _logger = logging.getLogger(__name__)
@@ -82,57 +81,19 @@ class ImagesPipeline(Rendering):
         self.thumbs: dict[str, tuple[int, int]] = self.options.thumbs or options.parse(
             options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
         )
+        self._check_names()
         self.workers: Workers = Workers(self.options.workers or options.usable_cpus())
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
-
-    def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
-        base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"
-        key = self._key_for_pipe(name, base_class_name=base, settings=settings)
-        return key, settings.get(key)
-
-    def _key_for_pipe(
-        self,
-        key: str,
-        base_class_name: str | None = None,
-        settings: Settings | None = None,
-    ) -> str:
-        """Return the name under which a setting of this class is found.
-
-        ``MYPIPELINE_IMAGES_EXPIRES`` counts for a class MyPipeline when it is
-        set at all: also to 0, an empty dict or False, which Scrapy ignores.
-        """
-        name = type(self).__name__
-        own = f"{name.upper()}_{key}"
-        if not base_class_name or name == base_class_name:
-            return key
-        return own if settings is None or settings.get(own) is not None else key
-
-    def _get_store(self, uri: str) -> FilesStoreProtocol:
-        """Return the store for *uri*.
-
-        Raises:
-            SettingError: for an unknown scheme or a URI that its store cannot use.
-        """
-        try:
-            return super()._get_store(uri)
-        except (KeyError, ValueError, AssertionError, OSError, StoreFailed) as error:
-            schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
-            reason = f" ({error})" if isinstance(error, (OSError, StoreFailed)) else ""
-            msg = (
-                f"Expected a directory or a complete URI with a scheme of {schemes} for"
-                f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
-            )
-        raise SettingError(msg)  # out here, or the log would show two tracebacks
 
     # --- start and end ---
 
     def _spider_opened(self) -> None:
         watch_pages(self.crawler)
 
-    def _spider_closed(self) -> None:
+    async def _spider_closed(self) -> None:
         """End the workers and sum up; a signal, since subclasses own ``close_spider``."""
-        self.workers.close()
+        await self.workers.close()
         if self.crawler in _summed_up:  # by another pipeline of ours: the stats are one
             return
         _summed_up.add(self.crawler)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import os
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from io import BytesIO
@@ -20,12 +18,12 @@ from weakref import WeakKeyDictionary
 from scrapy.utils.defer import ensure_awaitable
 from scrapy.utils.request import referer_str
 
-from scrapy_imgpipe import imaging, paths, stats, tasks
+from scrapy_imgpipe import imaging, stats, tasks
 from scrapy_imgpipe.compat import translate
 from scrapy_imgpipe.errors import DownloadFailed, StoreFailed
 from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.flow import SourceFlow
-from scrapy_imgpipe.pipeline.hooks import call, is_overridden
+from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
 from scrapy_imgpipe.records import ImageRecord
 from scrapy_imgpipe.store_adapter import native_store
 
@@ -51,7 +49,6 @@ class Rendering(SourceFlow):
         self._saved: WeakKeyDictionary[Request, tasks.Saved] = WeakKeyDictionary()
         self._paths: WeakKeyDictionary[Request, str] = WeakKeyDictionary()
         self._thumbs: WeakKeyDictionary[Request, dict[str, str]] = WeakKeyDictionary()
-        self._one_chain = threading.Lock()
 
     async def _stored(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -69,7 +66,7 @@ class Rendering(SourceFlow):
             return await self._find_in_foreign_store(path, request, info)
         custom = is_overridden(self, "file_downloaded", "image_downloaded", "get_images")
         converts = is_overridden(self, "convert_image")
-        thumbs = {} if custom else await self._thumb_paths(request, None, info, item)
+        thumbs = {} if custom else await self._known_thumb_paths(request, info, item)
         found = await self.workers.run_in_batch(
             tasks.look_up,
             store,
@@ -81,6 +78,9 @@ class Rendering(SourceFlow):
             custom or converts,
             functools.partial(self._remake_thumb, thumbs) if converts else None,
         )
+        if callable(found):  # rendering is long work: not in a batch
+            run = self.workers.run_in_line if converts else self.workers.run
+            found = await run(found)
         if found is None:
             return None
         if is_overridden(self, "_onsuccess"):  # Scrapy's own judgement, private but popular
@@ -89,13 +89,33 @@ class Rendering(SourceFlow):
                 return None
         else:
             self._say_up_to_date(request, info)
+        if found.trouble:
+            _logger.error(
+                "File (error): Error mending thumbnails of %(request)s: %(trouble)s",
+                {"request": request, "trouble": found.trouble},
+                extra={"spider": info.spider},
+            )
         self._count_written(found)
         return self._result(request, path, found, "uptodate")
+
+    async def _known_thumb_paths(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> dict[str, str]:
+        """Return where thumbnails are, none where ``thumb_path`` needs a response to tell.
+
+        Scrapy never calls it without one. A real mistake in it shows after the download.
+        """
+        try:
+            return await self._thumb_paths(request, None, info, item)
+        except Exception:
+            if is_overridden(self, "thumb_path"):
+                return {}
+            raise
 
     def _remake_thumb(self, thumbs: dict[str, str], data: bytes, name: str) -> tasks.Output:
         """Make one thumbnail of a stored full image as the user's ``convert_image`` does."""
         box = next(size for key, size in self.thumbs.items() if str(key) == name)
-        with self._one_chain, imaging.open_image(data, self.options.formats) as image:
+        with imaging.open_image(data, self.options.formats) as image:
             made = self._finished(self.convert_image(image, box, response_body=BytesIO(data)))
         return tasks.taken(thumbs[name], name, *made)
 
@@ -127,7 +147,7 @@ class Rendering(SourceFlow):
         if response.status not in self.options.statuses:
             redirect = response.status in _REDIRECTS and "Location" in response.headers
             reason = f"download-error: HTTP status {response.status}"
-            if redirect and not self._redirect_hinted:
+            if redirect and not self.allow_redirects and not self._redirect_hinted:
                 self._redirect_hinted = True
                 reason += " (set MEDIA_ALLOW_REDIRECTS = True to follow redirects)"
             code = "redirect-refused" if redirect else "http-status"
@@ -144,7 +164,10 @@ class Rendering(SourceFlow):
     ) -> tasks.Saved:
         store = native_store(self.store)
         if is_overridden(self, "get_images", "convert_image"):
-            outputs = await self._run_users_chain(response, request, info, item)
+            made = await self._run_users_chain(response, request, info, item)
+            if isinstance(made, tasks.Saved):
+                return made
+            outputs = made
         else:
             path = self._paths.pop(request, None)
             path = path or await self._full_path(request, response, info, item)
@@ -153,8 +176,6 @@ class Rendering(SourceFlow):
             if store is not None:
                 return await self.workers.run(tasks.make_and_save, *work, store)
             outputs = await self.workers.run(tasks.make, *work)
-        if store is not None:
-            return await self.workers.run(tasks.save, outputs, store)
         for output in reversed(outputs):  # the full image last, as everywhere
             await self._persist(output, info)
         return await self.workers.run(tasks.describe, outputs)
@@ -173,26 +194,26 @@ class Rendering(SourceFlow):
 
     async def _run_users_chain(
         self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any
-    ) -> list[tasks.Output]:
+    ) -> list[tasks.Output] | tasks.Saved:
         hook = functools.partial(call, self.get_images, response, request, info, item=item)
         if inspect.iscoroutinefunction(self.get_images):
             images = await hook()
-            return await self.workers.run(self._collect, lambda: images)
-        if inspect.isasyncgenfunction(self.get_images):
+            hook = functools.partial(_same, images)
+        elif inspect.isasyncgenfunction(self.get_images):
             images = await _drained(hook())
-            return await self.workers.run(self._collect, lambda: images)
-        return await self.workers.run(self._collect, hook)
+            hook = functools.partial(_same, images)
+        return await self.workers.run_in_line(functools.partial(self._collect, hook))
 
-    def _collect(self, make: Callable[[], Any]) -> list[tasks.Output]:
-        """Run a user's chain to its end; in a worker."""
-        with self._one_chain:  # the user's code was written for one thread
-            images = make()
-            if inspect.isasyncgen(images):
-                images = _drained(images)
-            outputs = tasks.collect(self._finished(images), self.options.formats)
+    def _collect(self, make: Callable[[], Any]) -> list[tasks.Output] | tasks.Saved:
+        """Run a user's chain to its end, and save what came where a worker may."""
+        images = make()
+        if inspect.isasyncgen(images):
+            images = _drained(images)
+        outputs = tasks.collect(self._finished(images), self.options.formats)
         for output in outputs:
-            _checked(output.path)
-        return outputs
+            checked(output.path)
+        store = native_store(self.store)
+        return outputs if store is None else tasks.save(outputs, store)
 
     def _plan(self) -> imaging.Plan:
         return _plan(
@@ -211,7 +232,7 @@ class Rendering(SourceFlow):
         item: Any,
     ) -> str:
         path = call(self.file_path, request, response=response, info=info, item=item)
-        return _checked(path if isinstance(path, str) else await ensure_awaitable(path))
+        return checked(path if isinstance(path, str) else await ensure_awaitable(path))
 
     async def _thumb_paths(
         self,
@@ -223,7 +244,7 @@ class Rendering(SourceFlow):
         found = {}
         for name in self.thumbs:
             path = call(self.thumb_path, request, name, response=response, info=info, item=item)
-            found[str(name)] = _checked(
+            found[str(name)] = checked(
                 path if isinstance(path, str) else await ensure_awaitable(path)
             )
         return found
@@ -287,12 +308,12 @@ def _plan(
     return imaging.Plan(variants, min_width, min_height, background, formats)
 
 
+def _same(images: Any) -> Any:
+    return images
+
+
 async def _drained(images: AsyncIterator[Any]) -> list[Any]:
     return [tasks.snapshot(image) async for image in images]
-
-
-def _checked(path: object) -> str:
-    return paths.checked_path(path, windows=os.name == "nt")
 
 
 def _download_failed(reason: str, code: str, *words: str) -> Exception:

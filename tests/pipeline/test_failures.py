@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import weakref
@@ -217,3 +218,72 @@ def test_a_crawl_without_images_has_no_summary(tmp_path, caplog):
     with Crawl(tmp_path) as crawl:
         crawl.process({})
     assert "Images:" not in caplog.text
+
+
+def test_a_users_error_derived_from_ours_keeps_its_class_and_code(tmp_path):
+    class Blurry(scrapy_imgpipe.SourceRejected):
+        codes = ("blurry",)
+
+    class Mine(Results):
+        def get_images(self, response, request, info, *, item=None):
+            raise Blurry("too soft")
+
+    with Crawl(tmp_path, {URL: _WHOLE}, Mine) as crawl:
+        ((_, failure),) = crawl.process({"image_urls": [URL]})
+    assert isinstance(failure.value, Blurry)
+    assert isinstance(failure.value, FileException)
+    assert (failure.value.code, str(failure.value)) == ("blurry", "too soft")
+    assert crawl.outcomes() == {"blurry": 1}
+
+
+def test_an_error_that_cannot_be_copied_is_still_delivered_to_everybody(tmp_path):
+    class Odd(FileException):
+        def __new__(cls, response):
+            return super().__new__(cls)
+
+        def __init__(self, response):
+            self.response = response
+
+    class Mine(Results):
+        def media_downloaded(self, response, request, info, *, item=None):
+            raise Odd(response)
+
+    with Crawl(tmp_path, {URL: _WHOLE}, Mine) as crawl:
+        results = crawl.process({"image_urls": [URL, URL]}, {"image_urls": [URL]})
+    assert [ok for result in results for ok, _ in result] == [False] * 3
+
+
+def test_a_hook_that_ends_in_cancelled_error_costs_its_source_only(tmp_path):
+    class Mine(ImagesPipeline):
+        async def media_downloaded(self, response, request, info, *, item=None):
+            if request.url == URL:
+                raise asyncio.CancelledError
+            return await super().media_downloaded(response, request, info, item=item)
+
+    other = "http://shop.example/b.jpg"
+    with Crawl(tmp_path, {URL: _WHOLE, other: _WHOLE}, Mine, IMGPIPE_KEEP_FAILED=True) as crawl:
+        images = crawl.images(URL, other)
+    assert [image.get("outcome", "stored") for image in images] == ["interrupted", "stored"]
+    assert crawl.outcomes() == {"interrupted": 1, "stored": 1}
+
+
+def test_an_item_that_is_given_up_leaves_its_url_to_the_next(tmp_path):
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(request):
+        asked.set()
+        await go_on.wait()
+        return _WHOLE
+
+    async def crawl_twice(crawl):
+        first = asyncio.ensure_future(crawl.pipeline.process_item({"image_urls": [URL]}))
+        await asked.wait()
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        go_on.set()
+        return await crawl.pipeline.process_item({"image_urls": [URL]})
+
+    with Crawl(tmp_path, {URL: answer}) as crawl:
+        item = asyncio.run(crawl_twice(crawl))
+    assert item["images"][0]["status"] == "downloaded"
+    assert crawl.outcomes() == {"interrupted": 1, "stored": 1}

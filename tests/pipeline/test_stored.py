@@ -8,6 +8,7 @@ import os
 import time
 
 import pytest
+from scrapy.http import Response
 
 from scrapy_imgpipe import ImagesPipeline
 from tests.fakes import Crawl
@@ -188,3 +189,69 @@ def test_an_original_that_no_longer_renders_is_downloaded_again(tmp_path):
     stored.write_bytes(bytes(data))
     _, images = crawl_once(tmp_path, png, IMAGES_THUMBS=THUMBS)
     assert images[0]["status"] == "downloaded"
+
+
+def test_a_thumbnail_of_another_size_under_the_same_name_is_made_again(tmp_path):
+    crawl_once(tmp_path, jpeg((600, 400)), IMAGES_THUMBS={"s": (50, 50)})
+    crawl, images = crawl_once(tmp_path, 500, IMAGES_THUMBS={"s": (90, 90)})
+    assert crawl.site.asked == []
+    assert [(r["width"], r["height"]) for r in images[0]["renditions"]] == [(90, 60)]
+    again, _ = crawl_once(tmp_path, 500, IMAGES_THUMBS={"s": (90, 90)})
+    assert "imgpipe/renditions/restored" not in again.stats
+
+
+def test_thumbnails_of_an_overridden_convert_image_are_left_whatever_they_are(tmp_path):
+    class Strange(ImagesPipeline):
+        def convert_image(self, image, size=None, *, response_body):
+            image, buffer = super().convert_image(image, size, response_body=response_body)
+            return image, io.BytesIO(encoded(image, "JPEG2000")) if size else buffer
+
+    for answer in (jpeg(), 500):
+        with Crawl(tmp_path, {URL: answer}, Strange, IMAGES_THUMBS=THUMBS) as crawl:
+            images = crawl.images(URL)
+    assert images[0]["status"] == "uptodate"
+    assert crawl.site.asked == []
+    assert opened((tmp_path / "thumbs" / "small" / NAME).read_bytes()).format == "JPEG2000"
+
+
+def test_a_thumb_path_that_needs_the_response_is_asked_with_one(tmp_path):
+    class Named(ImagesPipeline):
+        def thumb_path(self, request, thumb_id, response=None, info=None, *, item=None):
+            kind = response.headers["Content-Type"].decode().split("/")[1]
+            return f"thumbs/{thumb_id}/{NAME}.{kind}"
+
+    response = Response(URL, headers={"Content-Type": "image/jpeg"}, body=jpeg())
+    for answer in (response, 500):
+        with Crawl(tmp_path, {URL: answer}, Named, IMAGES_THUMBS=THUMBS) as crawl:
+            images = crawl.images(URL)
+    assert images[0]["status"] == "uptodate"
+    assert crawl.outcomes() == {"up-to-date": 1}
+    assert (tmp_path / "thumbs" / "small" / f"{NAME}.jpeg").exists()
+
+
+def test_a_thumbnail_that_cannot_be_written_does_not_take_the_image_away(tmp_path, caplog):
+    crawl_once(tmp_path, jpeg())
+    (tmp_path / "thumbs").write_text("in the way")
+    crawl, images = crawl_once(tmp_path, 500, IMAGES_THUMBS=THUMBS)
+    assert crawl.site.asked == []
+    assert images[0]["status"] == "uptodate"
+    assert images[0]["renditions"] == []
+    assert [r.levelname for r in caplog.records if "thumbnails" in r.getMessage()] == ["ERROR"]
+
+
+@pytest.mark.parametrize(
+    "tail", [b"", b"trailing", b"trailing" + bytes(700), bytes(700), bytes(3)], ids=repr
+)
+def test_what_was_accepted_is_up_to_date_the_next_time(tmp_path, tail):
+    data = jpeg() + tail
+    crawl_once(tmp_path, data)
+    crawl, images = crawl_once(tmp_path, 500)
+    assert crawl.site.asked == []
+    assert images[0]["bytes"] == len(data)
+
+
+def test_a_jpeg_whose_second_half_is_nuls_is_broken(tmp_path):
+    data = jpeg((300, 200))
+    crawl, images = crawl_once(tmp_path, data[: len(data) // 2] + bytes(len(data) // 2))
+    assert images == []
+    assert crawl.outcomes() == {"broken": 1}

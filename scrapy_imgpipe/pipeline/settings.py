@@ -1,0 +1,98 @@
+"""What the settings of a crawl mean for one pipeline class; found wrong at the start.
+
+No requests, no images: this file is read once, while the crawler starts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scrapy.pipelines.images import ImagesPipeline
+
+from scrapy_imgpipe import imaging, options, paths
+from scrapy_imgpipe.errors import SettingError, StoreFailed
+from scrapy_imgpipe.pipeline.hooks import checked
+
+if TYPE_CHECKING:
+    from scrapy.pipelines.files import FilesStoreProtocol
+    from scrapy.settings import Settings
+
+# What stores raise for a URI they cannot use; ImportError for a missing extra.
+_STORE_ERRORS = (KeyError, ValueError, AssertionError, OSError, ImportError, StoreFailed)
+
+
+def _parse_known_formats(value: object) -> None:
+    if imaging.unknown_formats(options.FORMAT_LIST.parse(value)):
+        raise ValueError
+
+
+def _parse_names_of_paths(value: object) -> None:
+    try:
+        for name in options.THUMBS.parse(value):
+            checked(paths.thumb_path("", str(name)))
+    except StoreFailed as error:
+        raise ValueError from error
+
+
+_BY_NAME = {
+    "IMGPIPE_FORMATS": options.Parser("names of formats that Pillow knows", _parse_known_formats),
+    "IMAGES_THUMBS": options.Parser("names that make file names", _parse_names_of_paths),
+}
+
+
+class Configured(ImagesPipeline):
+    """The part of the pipeline that reads settings, under its class's own names too."""
+
+    options: options.Options
+
+    def _check_names(self) -> None:
+        """Find what the parsers of the options cannot know.
+
+        Raises:
+            SettingError: for a format that Pillow does not know, or a thumbnail's
+                name that makes no path.
+        """
+        for name, parser in _BY_NAME.items():
+            key, value = self._look_up_setting(self.crawler.settings, name)
+            if value is not None:
+                options.parse(parser, key, value)
+
+    def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
+        base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"
+        key = self._key_for_pipe(name, base_class_name=base, settings=settings)
+        return key, settings.get(key)
+
+    def _key_for_pipe(
+        self,
+        key: str,
+        base_class_name: str | None = None,
+        settings: Settings | None = None,
+    ) -> str:
+        """Return the name under which a setting of this class is found.
+
+        ``MYPIPELINE_IMAGES_EXPIRES`` counts for a class MyPipeline when it is
+        set at all: also to 0, an empty dict or False, which Scrapy ignores.
+        """
+        name = type(self).__name__
+        own = f"{name.upper()}_{key}"
+        if not base_class_name or name == base_class_name:
+            return key
+        return own if settings is None or settings.get(own) is not None else key
+
+    def _get_store(self, uri: str) -> FilesStoreProtocol:
+        """Return the store for *uri*.
+
+        Raises:
+            SettingError: for an unknown scheme or a URI that its store cannot use.
+        """
+        try:
+            return super()._get_store(uri)
+        except _STORE_ERRORS as error:
+            schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
+            told = isinstance(error, (OSError, StoreFailed, ImportError))
+            reason = f" ({error})" if told else ""
+            msg = (
+                f"Expected a directory or a complete URI with a scheme of {schemes} for"
+                f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
+            )
+        raise SettingError(msg)  # out here, or the log would show two tracebacks
