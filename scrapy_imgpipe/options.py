@@ -27,9 +27,9 @@ Lookup = Callable[[str], tuple[str, object]]
 SCHEMES = ("http", "https", "data", "ftp", "s3")
 
 #: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
-#: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it (2.5 s
-#: for 6 noisy megapixels, measured 2026-11), ``TGA`` and others because they have no
-#: signature, so that any bytes would be an image.
+#: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it, for
+#: seconds (``benchmarks/locks.py``), ``TGA`` and others because they have no signature,
+#: so that any bytes would be an image.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
 
 

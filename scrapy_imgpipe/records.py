@@ -107,7 +107,7 @@ class ImageRecord:
         return result
 
 
-# dataclasses.asdict() copies deeply: 5 times slower, for records that cannot change.
+# dataclasses.asdict() copies deeply, for records that cannot change.
 _RECORD_FIELDS = tuple(field.name for field in fields(ImageRecord))
 _RENDITION_FIELDS = tuple(field.name for field in fields(Rendition))
 

@@ -1,8 +1,8 @@
 """Encode JPEG while other threads run.
 
 Pillow releases the interpreter lock when it writes into a real file, and holds it
-when it writes into a ``BytesIO``: 12 ms at a time for 6 megapixels, against 0.4 ms
-(measured 2026-11). So larger images go through a file that lives in memory.
+when it writes into a ``BytesIO`` (``benchmarks/locks.py`` prints both). So larger
+images go through a file that lives in memory.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 #: Images of at most this many pixels are encoded into a ``BytesIO``: they hold the
-#: lock for well under a millisecond, and a file would cost them 40 microseconds.
+#: lock so shortly that a file would cost more.
 SMALL_PIXELS = 256 * 256
 
 
 def _memory_file() -> IO[bytes]:
     """Open a file without a name, in memory where the system has such.
 
-    One per image, closed at once: keeping one per thread would save 10 microseconds
-    and cost the care for threads that end and for processes that fork.
+    One per image, closed at once: keeping one per thread would save little and cost
+    the care for threads that end and for processes that fork.
     """
     try:
         if hasattr(os, "memfd_create"):
