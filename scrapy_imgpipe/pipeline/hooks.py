@@ -14,29 +14,30 @@ from weakref import WeakKeyDictionary
 
 from scrapy_imgpipe import paths
 
-_KNOWN = ("scrapy_imgpipe.", "scrapy.pipelines.")
+#: Methods for which it matters whether they are overridden, each with our own version;
+#: filled once our class is complete.
+OURS: dict[str, object] = dict.fromkeys(
+    (
+        "media_to_download",
+        "file_downloaded",
+        "image_downloaded",
+        "get_images",
+        "convert_image",
+        "thumb_path",
+        "_onsuccess",  # Scrapy's judgement of what is stored, private but popular
+    )
+)
 
-
-# Neither keeps a class or a pipeline alive.
-_overridden_in: WeakKeyDictionary[type, dict[tuple[str, ...], bool]] = WeakKeyDictionary()
 _takes_item: WeakKeyDictionary[Callable[..., Any], bool] = WeakKeyDictionary()
 
 
 def is_overridden(pipeline: object, *names: str) -> bool:
-    """Tell whether any of the methods *names* of *pipeline* is neither ours nor Scrapy's.
+    """Tell whether any of the methods *names* of *pipeline* is another than :data:`OURS`.
 
     Also true for a function that was put on the instance.
     """
-    own = vars(pipeline)
-    known = _overridden_in.setdefault(type(pipeline), {})
-    if names not in known:
-        known[names] = any(not _is_known(type(pipeline), name) for name in names)
-    return known[names] or any(name in own for name in names)
-
-
-def _is_known(kind: type, name: str) -> bool:
-    owner = next(base for base in kind.__mro__ if name in vars(base))
-    return owner.__module__.startswith(_KNOWN)
+    kind, own = type(pipeline), vars(pipeline)
+    return any(getattr(kind, name) is not OURS[name] or name in own for name in names)
 
 
 def call(method: Callable[..., Any], *args: Any, item: Any, **kwargs: Any) -> Any:

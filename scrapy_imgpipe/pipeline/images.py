@@ -30,7 +30,7 @@ from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.pipeline.failures import error_in, one_line, outcome_of
-from scrapy_imgpipe.pipeline.hooks import call
+from scrapy_imgpipe.pipeline.hooks import OURS, call
 from scrapy_imgpipe.pipeline.rendering import Rendering
 from scrapy_imgpipe.records import failed_result
 from scrapy_imgpipe.store_adapter import FileSystemFilesStore
@@ -289,6 +289,10 @@ class ImagesPipeline(Rendering):
         with suppress(KeyError):
             ItemAdapter(item)[self.images_result_field] = images
         return item
+
+
+for _name in OURS:
+    OURS[_name] = getattr(ImagesPipeline, _name)
 
 
 def _slot(failure: Failure) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Rendering(SourceFlow):
             found = await run(found)
         if found is None:
             return None
-        if is_overridden(self, "_onsuccess"):  # Scrapy's own judgement, private but popular
+        if is_overridden(self, "_onsuccess"):
             stat: Any = {"last_modified": found.modified, "checksum": found.checksum}
             if not self._onsuccess(stat, request, info, path):
                 return None
