@@ -78,9 +78,11 @@ def unknown_formats(formats: Collection[str]) -> list[str]:
 
     A format of :data:`DEFAULT_FORMATS` that this Pillow was built without is known.
     """
-    with _plugins_lock:
-        Image.init()
-    return [name for name in formats if name not in DEFAULT_FORMATS and name not in Image.OPEN]
+    others = [name for name in formats if name not in DEFAULT_FORMATS]
+    if others:  # loading all plug-ins takes a while
+        with _plugins_lock:
+            Image.init()
+    return [name for name in others if name not in Image.OPEN]
 
 
 def _openable(formats: Collection[str]) -> tuple[str, ...]:
