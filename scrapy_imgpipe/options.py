@@ -32,6 +32,13 @@ SCHEMES = ("http", "https", "data", "ftp", "s3")
 #: so that any bytes would be an image.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
 
+#: Memory budget for each worker, in bytes: room for one picture of 8 megapixels of any
+#: kind, decoded and copied once, in every worker at the same time.
+BUDGET_OF_WORKER = 64 << 20
+
+#: Least memory budget, in bytes. With some 90 MB for Python, Scrapy and Pillow a crawl
+#: on two cores stays below 256 MiB.
+LEAST_BUDGET = 128 << 20
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
 
@@ -65,6 +72,20 @@ def whole_number(minimum: int | None = None, unit: str = "") -> Parser:
     of_unit = f" of {unit}" if unit else ""
     at_least = f", {minimum} or more," if minimum is not None else ""
     return Parser(f"whole number{of_unit}{at_least}", parse)
+
+
+def one_of(*words: str) -> Parser:
+    """Accept one of *words*, in any case."""
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        if value.lower() not in words:
+            raise ValueError
+        return value.lower()
+
+    *others, last = (repr(word) for word in words)
+    return Parser(f"{', '.join(others)} or {last}", parse)
 
 
 def _parse_boolean(value: Any) -> bool:
@@ -161,6 +182,8 @@ class Options:
     # fmt: off
     priority: int = _setting("IMGPIPE_PRIORITY", 0, whole_number(), "Priority of image requests that have none of their own; higher goes first.")
     workers: int | None = _setting("IMGPIPE_WORKERS", None, whole_number(1, "threads"), "Threads that decode, encode, hash and write, beside the event loop.", "usable CPUs")
+    isolation: str = _setting("IMGPIPE_ISOLATION", "auto", one_of("auto", "thread", "process"), "Where images are rendered: `thread`, `process` (worker processes, one for each thread), or `auto`, which is processes for the small ones.")
+    memory_budget: int | None = _setting("IMGPIPE_MEMORY_BUDGET", None, whole_number(1, "bytes"), "Memory that downloaded bodies and decoded pixels may take together, in bytes; what is larger goes alone.", "64 MiB per worker, at least 128 MiB")
     keep_failed: bool = _setting("IMGPIPE_KEEP_FAILED", False, BOOLEAN, "Leave a slot with `outcome` and `reason` in `images` for each failed URL, so that both lists line up.")
     background: tuple[int, int, int] = _setting("IMGPIPE_BACKGROUND", (255, 255, 255), COLOUR, "What shows through transparent pixels: red, green, blue.")
     allowed_schemes: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_SCHEMES", SCHEMES, SCHEME_LIST, "URL schemes that are downloaded; add `file` to let pages name local files, as Scrapy does.")
@@ -173,7 +196,18 @@ class Options:
     min_height: int | None = _setting("IMAGES_MIN_HEIGHT", None, whole_number(None, "pixels"), "Images lower than this are refused; 0 accepts all.", "0")
     thumbs: dict[str, Any] | None = _setting("IMAGES_THUMBS", None, THUMBS, "Thumbnails to make: name to the box, in pixels, that they fit inside.", "{}")
     allow_redirects: bool = _setting("MEDIA_ALLOW_REDIRECTS", False, BOOLEAN, "Follow redirects of image URLs.")
+    cache_size: int = _setting("MEDIA_CACHE_SIZE", 10_000, whole_number(0, "results"), "Results kept for those who ask for the same again in the same crawl, the latest ones; 0 keeps none.")
     # fmt: on
+
+    @property
+    def most_workers(self) -> int:
+        """How many workers there are: as many as were asked for, else usable CPUs."""
+        return self.workers or usable_cpus()
+
+    @property
+    def budget(self) -> int:
+        """The memory budget in bytes: as asked for, else by the number of workers."""
+        return self.memory_budget or max(BUDGET_OF_WORKER * self.most_workers, LEAST_BUDGET)
 
     @classmethod
     def read(cls, lookup: Lookup) -> Options:

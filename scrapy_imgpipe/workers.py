@@ -1,9 +1,10 @@
-"""The one bridge between the event loop and the threads that do the work.
+"""The one bridge between the event loop and those who do the work.
 
 Runs under the asyncio reactor, under any other Twisted reactor and without a
-reactor; knows nothing of images. Threads, not processes: nothing imports the
-user's ``__main__``, so scripts without a main guard and notebooks work. Pillow
-and hashlib release the interpreter lock where the time goes.
+reactor; knows nothing of images. The work is done by threads, or by worker processes
+that each serve one thread at a time: Pillow and hashlib release the interpreter lock
+where the time goes, but a busy event loop gives it back late, and small images ask
+for it often.
 
 Whoever asks gets an answer, also when a thread cannot be had or the crawl ends.
 All state belongs to the event loop, but for the two ends of ``_waiting``: the
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -26,10 +28,21 @@ from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 from twisted.internet.defer import Deferred
 
 from scrapy_imgpipe.errors import HookFailed
+from scrapy_imgpipe.processes.pool import Processes
+from scrapy_imgpipe.surroundings import surroundings
 
 #: How long the event loop may stand still for a hook that is asked on it. Not
 #: measured; only a hook that would wait for ever comes near it.
 PATIENCE_SECONDS = 30.0
+
+#: Largest source, in bytes, that goes to a process unless all do.
+PROCESS_BYTES = 256 << 10
+
+#: How many small sources threads take before any goes to a process unless all do.
+FEW_SOURCES = 64
+
+#: What a worker process imports at its start, lest its first call waits for it.
+_MODULES = ("scrapy_imgpipe.tasks",)
 
 #: Most pieces of short work that one trip to a worker takes along.
 BATCH = 32
@@ -51,17 +64,23 @@ class Workers:
 
     Args:
         threads: how many at most, 1 or more; one more where :meth:`run_in_line`
-            is used.
+            is used. Each may have a worker process beside it.
+        isolation: where :meth:`render` has its work done: ``thread``, ``process``, or
+            ``auto``, which is processes for small sources once there have been some.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, isolation: str = "auto") -> None:
         self.threads = threads
+        self.isolation = isolation
+        level = logging.WARNING if isolation == "process" else logging.INFO
+        self._processes = Processes(_MODULES, surroundings, level)
+        self._small = 0
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: set[Answer] = set()  # what somebody awaits
         self._waiting: _Waiting = deque()
         self._batches = 0
-        self._closed = False
+        self._begun = self._closed = False
 
     async def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call *function* in a worker and return what it returns.
@@ -74,6 +93,29 @@ class Workers:
                 be had before *function* has begun.
         """
         return await self._run(_POOL, functools.partial(function, *args, **kwargs))
+
+    async def render(self, function: Callable[..., _T], data: bytes, /, *args: Any) -> _T:
+        """As :meth:`run`, for what can as well be done by a worker process.
+
+        *function* must be found by its name and not change its arguments. What it
+        raises there is raised here, without a traceback of there. Where no process can
+        be had, it is done here.
+
+        Raises:
+            ImageBroken: code ``crashed``, when two worker processes died of it.
+            HookFailed: as for :meth:`run`.
+        """
+        if self._goes_to_process(len(data)):
+            return await self.run(self._processes.call, function, data, *args)
+        return await self.run(function, data, *args)
+
+    def _goes_to_process(self, size: int) -> bool:
+        if self.isolation == "auto":
+            if size > PROCESS_BYTES:
+                return False
+            self._small += 1
+            return self._small > FEW_SOURCES
+        return self.isolation == "process"
 
     async def run_in_line(self, function: Callable[[], _T]) -> _T:
         """As :meth:`run`, one after another in a thread of their own.
@@ -136,6 +178,7 @@ class Workers:
         if where not in self._pools:
             threads = self.threads if where == _POOL else 1
             self._pools[where] = ThreadPoolExecutor(threads, "imgpipe", _mark_worker)
+            self._begun = True
         try:
             self._pools[where].submit(work)
         except RuntimeError:  # no thread to be had; the next who asks tries again
@@ -226,18 +269,19 @@ class Workers:
                     raise HookFailed(msg, "interrupted") from None
 
     async def close(self) -> None:
-        """End the threads; what has begun is finished first, and may use the loop for it.
+        """End threads and processes; what has begun is finished first, and may use the loop.
 
         Work that has not begun is answered ``interrupted``, and so is all that
         comes later. Safe to call twice, and when no work ever came.
         """
         pools = self._give_up("The crawl ended before the image was stored")
-        if pools:
+        if self._begun and not self._closed:
             answer = self._new_answer()
 
             def wait() -> None:
                 for pool in pools:
                     pool.shutdown(wait=True)
+                self._processes.close()
                 self._on_loop(_settle, answer, True, None)
 
             closer = threading.Thread(target=wait, name="imgpipe-close", daemon=True)

@@ -19,10 +19,14 @@ FLOORS = {
     "errors": 0,
     "options": 0,
     "records": 0,
+    "admission": 1,
     "guards": 1,
+    "probe": 1,
     "freshness": 1,
     "paths": 1,
     "imaging": 2,
+    "processes": 2,
+    "surroundings": 2,
     "stores": 2,
     "compat": 3,
     "workers": 3,
@@ -39,6 +43,7 @@ SIDEWAYS = {("options", "errors"), ("records", "errors")}
 #: What a room may import from outside the standard library.
 OUTSIDE = {
     "imaging": {"PIL"},
+    "surroundings": {"PIL"},
     "compat": {"scrapy", "twisted"},
     "workers": {"scrapy", "twisted"},
     "tasks": {"PIL"},

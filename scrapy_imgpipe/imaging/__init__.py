@@ -24,6 +24,7 @@ from scrapy_imgpipe.imaging.plan import (
 )
 from scrapy_imgpipe.imaging.render import render
 from scrapy_imgpipe.imaging.resize import fit_inside, shrink
+from scrapy_imgpipe.imaging.weight import rendering_bytes
 
 __all__ = [
     "DEFAULT_FORMATS",
@@ -39,6 +40,7 @@ __all__ = [
     "inspect",
     "open_image",
     "render",
+    "rendering_bytes",
     "shrink",
     "to_srgb",
     "unknown_formats",

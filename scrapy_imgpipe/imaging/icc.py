@@ -87,7 +87,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert *image* from its ICC *profile* to sRGB, relative colorimetric.
 
     Args:
-        image: ``RGB`` or ``CMYK`` (0 is no ink); not modified.
+        image: ``RGB``, ``CMYK`` (0 is no ink), or ``YCbCr`` that stands for ``RGB``; not
+            modified.
         profile: as found in the file; may be of another colour space or broken.
 
     Returns:
@@ -96,9 +97,10 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """
     if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return image
-    transform = _transform(profile, image.mode)
+    mode = "RGB" if image.mode == "YCbCr" else image.mode
+    transform = _transform(profile, mode)
     if transform is None:
         return image
-    converted = transform.apply(image)
+    converted = transform.apply(image if image.mode == mode else image.convert(mode))
     del converted.info["icc_profile"]
     return converted

@@ -9,7 +9,7 @@ No state: any number of threads may render at the same time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from PIL import Image, JpegImagePlugin
 
@@ -20,7 +20,8 @@ from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.plan import FULL, Picture, Plan, Variant, check_size
-from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, descend, fit_inside
+from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat, descend, fit_inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,26 +30,35 @@ if TYPE_CHECKING:
 _NO_COMMENT: dict[str, Any] = {"comment": b""}
 
 
-def _is_jpeg(image: Image.Image) -> bool:
+def _is_jpeg(image: Image.Image) -> TypeGuard[JpegImagePlugin.JpegImageFile]:
     return isinstance(image, JpegImagePlugin.JpegImageFile)
 
 
 def _decode_scaled(image: Image.Image, variants: Sequence[Variant], background: Any) -> Base:
     """Decode a JPEG to its end, no larger than *variants* need, and do not turn it."""
-    turn, (width, height) = turn_of(image), image.size
-    size = (height, width) if turn in QUARTER_TURNS else (width, height)
+    turn, full = turn_of(image), image.size
+    size = full[::-1] if turn in QUARTER_TURNS else full
+    if not variants:
+        # Only the end matters, not the pixels; colours need not even be computed.
+        image.draft("L" if has_planes(image) else None, (1, 1))
+        image.load()
+        return Base(Flat(image), size)
     wanted = [fit_inside(size, (variant.width, variant.height)) for variant in variants]
-    least = [int(max(side) * REDUCING_GAP) for side in zip(*wanted, strict=True)] or [1, 1]
+    least = [int(max(side) * REDUCING_GAP) for side in zip(*wanted, strict=True)]
     if turn in QUARTER_TURNS:
         least.reverse()
-    drafted = image.draft(None, (least[0], least[1]))
+    apart = has_planes(image) and max(map(max, wanted)) >= WORTHWHILE
+    drafted = image.draft("YCbCr" if apart else None, (least[0], least[1]))
     image.load()
-    flat = flatten(image, background)
     box = drafted[1] if drafted else (0, 0, *image.size)
-    return Base(flat, size, box, turn, flat.info.get("icc_profile"))
+    if image.mode == "YCbCr" and _is_jpeg(image):
+        planes = Planes.of(image, full, box)
+        return Base(planes, size, turn, image.info.get("icc_profile"))
+    flat = flatten(image, background)
+    return Base(Flat(flat, box), size, turn, flat.info.get("icc_profile"))
 
 
-def _decode_whole(image: Image.Image, background: Any) -> Base:
+def _decode_whole(image: Image.Image, background: Any) -> Image.Image:
     """Decode *image* at full scale, upright and opaque; *image* itself may be closed."""
     straight = upright(image)
     if straight is not image:
@@ -56,7 +66,7 @@ def _decode_whole(image: Image.Image, background: Any) -> Base:
     flat = flatten(straight, background)
     if flat is not straight:
         straight.close()
-    return Base(flat, flat.size, (0, 0, *flat.size), None, flat.info.get("icc_profile"))
+    return flat
 
 
 def _tables_of(image: Image.Image) -> dict[str, Any]:
@@ -93,11 +103,11 @@ def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
         base = _decode_scaled(image, plan.variants, plan.background)
         return Picture(FULL, data, *base.size, "JPEG"), base
     options = _tables_of(image)
-    base = _decode_whole(image, plan.background)
-    check_size(*base.size, plan.min_width, plan.min_height)
-    pixels = to_srgb(base.image, base.profile)
-    encoded = encode_jpeg(pixels, **options, **_NO_COMMENT)
-    return Picture(FULL, encoded, *base.size, "JPEG"), Base(pixels, base.size, base.box)
+    flat = _decode_whole(image, plan.background)
+    check_size(*flat.size, plan.min_width, plan.min_height)
+    flat = to_srgb(flat, flat.info.get("icc_profile"))
+    encoded = encode_jpeg(flat, **options, **_NO_COMMENT)
+    return Picture(FULL, encoded, *flat.size, "JPEG"), Base(Flat(flat), flat.size)
 
 
 def _variants(
@@ -108,20 +118,19 @@ def _variants(
     Those not in *only* are left out, but still shrunk: the others are made from
     them, and come out the same whether made alone or all together.
     """
-    chosen = [variant for variant in variants if only is None or variant.name in only]
-    sizes = [fit_inside(base.size, (variant.width, variant.height)) for variant in variants]
-    wanted = {fit_inside(base.size, (variant.width, variant.height)) for variant in chosen}
+    sizes = [
+        (variant.name, fit_inside(base.size, (variant.width, variant.height)))
+        for variant in variants
+    ]
+    chosen = [(name, size) for name, size in sizes if only is None or name in only]
+    wanted = {size for _, size in chosen}
     encoded: dict[tuple[int, int], bytes] = {}
-    for size, small in descend(base, sizes):
+    for size, small in descend(base, (size for _, size in sizes)):
         if size not in wanted:
             continue
-        turned = small if base.turn is None else small.transpose(base.turn)
+        turned = small.picture if base.turn is None else small.picture.transpose(base.turn)
         encoded[size] = encode_jpeg(to_srgb(turned, base.profile), **_NO_COMMENT)
-    return [
-        Picture(variant.name, encoded[size], *size, "JPEG")
-        for variant, size in zip(variants, sizes, strict=True)
-        if variant in chosen
-    ]
+    return [Picture(name, encoded[size], *size, "JPEG") for name, size in chosen]
 
 
 @sealed
@@ -156,7 +165,8 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
         if _is_jpeg(image):
             base = _decode_scaled(image, plan.variants, plan.background)
         else:
-            base = _decode_whole(image, plan.background)
+            flat = _decode_whole(image, plan.background)
+            base = Base(Flat(flat), flat.size, profile=flat.info.get("icc_profile"))
         return _variants(base, plan.variants, only)
     finally:
         image.close()

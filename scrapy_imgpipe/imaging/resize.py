@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PIL.Image import Resampling, Transpose
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REDUCING_GAP = 2.0
 
 Size = tuple[int, int]
+Box = tuple[float, float, float, float]
 
 
 def _nearest(number: float, error: Callable[[int], float]) -> int:
@@ -63,40 +64,66 @@ def shrink(image: Image.Image, box: tuple[float, float]) -> Image.Image:
     return image.resize(size, Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
 
 
+class Pixels(Protocol):
+    """What variants are made from."""
+
+    @property
+    def picture(self) -> Image.Image:
+        """One image of a mode that JPEG has."""
+
+    def shrunk(self, size: Size) -> Pixels:
+        """Return it shrunk to *size*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """An image whose bands are all shrunk alike.
+
+    Attributes:
+        picture: ``RGB`` or ``YCbCr``.
+        box: the part of it that is picture, None for all; scaled decoding rounds up,
+            and the rest of the last row and column would shift the edges.
+    """
+
+    picture: Image.Image
+    box: Box | None = None
+
+    def shrunk(self, size: Size) -> Pixels:
+        """Return it shrunk to *size*."""
+        return Flat(self.picture.resize(size, Resampling.LANCZOS, self.box, REDUCING_GAP))
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """The pixels that variants are made from.
 
     Attributes:
-        image: ``RGB``, maybe decoded at 1/2, 1/4 or 1/8 of its scale.
+        pixels: maybe decoded at 1/2, 1/4 or 1/8 of their scale.
         size: of the image at full scale and upright; variants take theirs from it.
-        box: the part of *image* that is picture; scaled decoding rounds up, and the
-            rest of the last row and column would shift the edges.
-        turn: what makes *image* upright, if it is not.
-        profile: ICC profile of *image* when it may not be sRGB.
+        turn: what makes *pixels* upright, if they are not.
+        profile: ICC profile of *pixels* when they may not be sRGB.
     """
 
-    image: Image.Image
+    pixels: Pixels
     size: Size
-    box: tuple[float, float, float, float]
     turn: Transpose | None = None
     profile: bytes | None = None
 
     def turned(self, size: Size) -> Size:
-        """Return an upright *size* as it is in :attr:`image`, or the other way round."""
+        """Return an upright *size* as it is in :attr:`pixels`, or the other way round."""
         return (size[1], size[0]) if self.turn in QUARTER_TURNS else size
 
 
-def _smallest_double(done: list[Image.Image], size: Size) -> Image.Image | None:
+def _smallest_double(done: list[Pixels], size: Size) -> Pixels | None:
     """Return the smallest of *done* (largest first) that is twice *size* or more."""
     for larger in reversed(done):
-        if larger.width >= 2 * size[0] and larger.height >= 2 * size[1]:
+        if larger.picture.width >= 2 * size[0] and larger.picture.height >= 2 * size[1]:
             return larger
     return None
 
 
-def descend(base: Base, sizes: Iterable[Size]) -> Iterator[tuple[Size, Image.Image]]:
-    """Yield one image for each different size, the largest first.
+def descend(base: Base, sizes: Iterable[Size]) -> Iterator[tuple[Size, Pixels]]:
+    """Yield the pixels of each different size, the largest first.
 
     Each is made from the smallest larger one that is at least twice as large.
 
@@ -105,15 +132,11 @@ def descend(base: Base, sizes: Iterable[Size]) -> Iterator[tuple[Size, Image.Ima
         sizes: upright, from :func:`fit_inside`.
 
     Yields:
-        The upright size as it was asked for, and an image that is not yet turned.
+        The upright size as it was asked for, and pixels that are not yet turned.
     """
-    done: list[Image.Image] = []
+    done: list[Pixels] = []
     for size in sorted(set(sizes), key=math.prod, reverse=True):
         target = base.turned(size)
-        larger = _smallest_double(done, target)
-        if larger is None:
-            small = base.image.resize(target, Resampling.LANCZOS, base.box, REDUCING_GAP)
-        else:
-            small = larger.resize(target, Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+        small = (_smallest_double(done, target) or base.pixels).shrunk(target)
         done.append(small)
         yield size, small

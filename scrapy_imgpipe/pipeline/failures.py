@@ -23,6 +23,7 @@ from scrapy_imgpipe.errors import (
     SourceRejected,
     StoreFailed,
 )
+from scrapy_imgpipe.pipeline.log import is_heard
 from scrapy_imgpipe.pipeline.sources import asked_url
 from scrapy_imgpipe.records import Outcome
 
@@ -38,6 +39,8 @@ def log_once(error: Exception, request: object, info: MediaPipeline.SpiderInfo) 
         return
     mark(error, logged=True)
     level, exc_info = level_of(error)
+    if not is_heard(_logger, level):
+        return
     kind, deed = words_of(error)
     _logger.log(
         level,

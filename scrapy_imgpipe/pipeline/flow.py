@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
     from scrapy.spidermiddlewares.referer import ReferrerPolicy
 
+    from scrapy_imgpipe.pipeline.turns import Turns
+
 _logger = logging.getLogger(__name__)
 
 _OUTCOMES = {
@@ -76,6 +78,7 @@ _OUTCOMES = {
 class SourceFlow(Configured):
     """The part of the pipeline that turns items into asks and asks into results."""
 
+    turns: Turns
     _first_ask: float | None = None
     _referrer_policy: ReferrerPolicy | None = None
 
@@ -187,7 +190,7 @@ class SourceFlow(Configured):
             ended = HookFailed("The item that asked for it first was given up", "interrupted")
             failure = self._settle(ended, request, info)
             self._cache_result_and_execute_waiters(failure, fingerprint, info)
-            del info.downloaded[fingerprint]  # the next one who asks may have it
+            info.downloaded.pop(fingerprint, None)  # the next one who asks may have it
             raise
         self._cache_result_and_execute_waiters(result, fingerprint, info)
         return result
@@ -197,7 +200,8 @@ class SourceFlow(Configured):
     ) -> FileInfo | Failure:
         swallowed: Exception | None = None
         try:
-            result = await self._looked_up(request, info, item)
+            with self.turns.undecided():
+                result = await self._looked_up(request, info, item)
             if not result:
                 result, swallowed = await self._fetched(request, info, item)
         except asyncio.CancelledError:
@@ -236,10 +240,13 @@ class SourceFlow(Configured):
     ) -> tuple[Any, Exception | None]:
         """Return a result, and beside it the error where ``media_failed`` swallowed one."""
         downloaded = False
+        ticket = await self.turns.to_download(request)
         try:
             self._modify_media_request(request)
-            response = await self._download(request)
+            response: Response = await self.crawler.engine.download_async(request)
             downloaded = True
+            self.turns.landed(ticket, len(response.body), self._rendering_bytes(response))
+            await self.turns.to_render(ticket)
             return await ensure_awaitable(
                 call(self.media_downloaded, response, request, info, item=item)
             ), None
@@ -249,6 +256,8 @@ class SourceFlow(Configured):
             failure.imgpipe_downloaded = downloaded  # type: ignore[attr-defined]
             hook: Callable[..., Any] = self.media_failed
             result = await ensure_awaitable(hook(failure, request, info))
+        finally:
+            self.turns.leave(ticket)
         if isinstance(result, Failure):
             warnings.warn(
                 f"{global_object_name(self.media_failed)} returned a Failure instance."
@@ -259,13 +268,9 @@ class SourceFlow(Configured):
             result.raiseException()
         return result, error.with_traceback(None)
 
-    async def _download(self, request: Request) -> Response:
-        """Send *request* through the downloader and its middlewares.
-
-        The seam for admission: what decides when a source may go stands here.
-        """
-        response: Response = await self.crawler.engine.download_async(request)
-        return response
+    def _rendering_bytes(self, response: Response) -> int:
+        """Return how many bytes of memory it takes to make of *response* what is stored."""
+        raise NotImplementedError
 
     def media_failed(
         self, failure: Failure, request: Request, info: MediaPipeline.SpiderInfo

@@ -31,7 +31,10 @@ from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.pipeline.failures import error_in, one_line, outcome_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
+from scrapy_imgpipe.pipeline.latest import LatestResults
+from scrapy_imgpipe.pipeline.log import is_heard
 from scrapy_imgpipe.pipeline.rendering import Rendering
+from scrapy_imgpipe.pipeline.turns import Turns
 from scrapy_imgpipe.records import failed_result
 from scrapy_imgpipe.store_adapter import FileSystemFilesStore
 from scrapy_imgpipe.workers import Workers
@@ -82,7 +85,8 @@ class ImagesPipeline(Rendering):
             options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
         )
         self._check_names()
-        self.workers: Workers = Workers(self.options.workers or options.usable_cpus())
+        self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
+        self.turns: Turns = Turns.of(crawler, self.options.budget)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
@@ -90,6 +94,8 @@ class ImagesPipeline(Rendering):
 
     def _spider_opened(self) -> None:
         watch_pages(self.crawler)
+        self.turns.spider_opened()
+        self.spiderinfo.downloaded = LatestResults(self.options.cache_size)
 
     async def _spider_closed(self) -> None:
         """End the workers and sum up; a signal, since subclasses own ``close_spider``."""
@@ -132,11 +138,12 @@ class ImagesPipeline(Rendering):
         """
         self._check_response(response)
         status = "cached" if "cached" in response.flags else "downloaded"
-        _logger.debug(
-            "File (%(status)s): Downloaded file from %(request)s referred in <%(referer)s>",
-            {"status": status, "request": request, "referer": referer_str(request)},
-            extra={"spider": info.spider},
-        )
+        if is_heard(_logger, logging.DEBUG):
+            _logger.debug(
+                "File (%(status)s): Downloaded file from %(request)s referred in <%(referer)s>",
+                {"status": status, "request": request, "referer": referer_str(request)},
+                extra={"spider": info.spider},
+            )
         self.inc_stats(status)
         self.crawler.stats.inc_value(stats.BYTES_IN, len(response.body))
         try:

@@ -24,6 +24,8 @@ from scrapy_imgpipe.errors import DownloadFailed, StoreFailed
 from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.flow import SourceFlow
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
+from scrapy_imgpipe.pipeline.log import is_heard
+from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.records import ImageRecord
 from scrapy_imgpipe.store_adapter import native_store
 
@@ -43,6 +45,7 @@ class Rendering(SourceFlow):
 
     workers: Workers
     _redirect_hinted = False
+    _isolation_hinted = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -120,7 +123,7 @@ class Rendering(SourceFlow):
         return tasks.taken(thumbs[name], name, *made)
 
     def _say_up_to_date(self, request: Request, info: MediaPipeline.SpiderInfo) -> None:
-        if _logger.isEnabledFor(logging.DEBUG):
+        if is_heard(_logger, logging.DEBUG):
             _logger.debug(
                 "File (uptodate): Downloaded %(medianame)s from %(request)s"
                 " referred in <%(referer)s>",
@@ -159,11 +162,20 @@ class Rendering(SourceFlow):
                 "empty-content: no bytes came", "download-failed", "empty-content", "Empty file"
             )
 
+    def _rendering_bytes(self, response: Response) -> int:
+        if response.status not in self.options.statuses:
+            return 0
+        chain = is_overridden(self, "get_images", "convert_image")
+        return imaging.rendering_bytes(
+            response.body, probe(response.body), self._plan(), whole=chain
+        )
+
     async def _render_and_save(
         self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> tasks.Saved:
         store = native_store(self.store)
         if is_overridden(self, "get_images", "convert_image"):
+            self._say_who_renders(info)
             made = await self._run_users_chain(response, request, info, item)
             if isinstance(made, tasks.Saved):
                 return made
@@ -174,11 +186,22 @@ class Rendering(SourceFlow):
             thumbs = await self._thumb_paths(request, response, info, item)
             work = (response.body, self._plan(), path, thumbs)
             if store is not None:
-                return await self.workers.run(tasks.make_and_save, *work, store)
-            outputs = await self.workers.run(tasks.make, *work)
+                return await self.workers.render(tasks.make_and_save, *work, store)
+            outputs = await self.workers.render(tasks.make, *work)
         for output in reversed(outputs):  # the full image last, as everywhere
             await self._persist(output, info)
         return await self.workers.run(tasks.describe, outputs)
+
+    def _say_who_renders(self, info: MediaPipeline.SpiderInfo) -> None:
+        """Say once that a user's chain, which may do anything here, goes to no other process."""
+        if self.workers.isolation == "process" and not self._isolation_hinted:
+            self._isolation_hinted = True
+            hooks = [name for name in ("get_images", "convert_image") if is_overridden(self, name)]
+            _logger.warning(
+                "Rendering in this process: %(hooks)s overridden",
+                {"hooks": " and ".join(hooks)},
+                extra={"spider": info.spider},
+            )
 
     async def _persist(self, output: tasks.Output, info: MediaPipeline.SpiderInfo) -> None:
         """Hand *output* to a store that only Scrapy's protocol reaches, on the event loop."""

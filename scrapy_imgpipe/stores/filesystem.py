@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from scrapy_imgpipe.errors import StoreFailed
@@ -41,6 +41,9 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 #: Directories known to exist. One that was forgotten costs a mkdir and a scan
 #: when it is met again; 4096 names of 100 characters are about 1 MB.
 _KNOWN_DIRECTORIES = 4096
+
+#: Stores that a worker process keeps; a crawl has one for each of its pipelines.
+_KNOWN_STORES = 16
 
 
 class FileSystemStore:
@@ -74,6 +77,10 @@ class FileSystemStore:
             _make_directory(self.base)
         except OSError as error:
             raise _failed("make the directory", self.base, error) from None
+
+    def __reduce__(self) -> tuple[Callable[..., FileSystemStore], tuple[Any, ...]]:
+        """Let other processes write here too; each keeps one store for all it is sent."""
+        return _kept, (type(self), self.base, self.clock)
 
     def put(self, path: str, data: bytes) -> None:
         """Write one file; whatever was there stays until the new one is whole.
@@ -252,6 +259,12 @@ class FileSystemStore:
 
     def _target(self, path: str) -> str:
         return self._prefix + checked_path(path, windows=_WINDOWS)
+
+
+@lru_cache(_KNOWN_STORES)
+def _kept(kind: type[FileSystemStore], base: str, clock: Callable[[], float]) -> FileSystemStore:
+    """Return the store that knows its directories, where this process was sent it before."""
+    return kind(base, clock=clock)
 
 
 def _read_whole(target: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
@@ -48,10 +49,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Visit:
-    """One request that reached the server."""
+    """One request that reached the server.
+
+    Attributes:
+        path: of its URL.
+        referer: its header.
+        seconds: when it came, on a clock that only goes forward.
+        beside: how many other requests were being answered just then.
+    """
 
     path: str
     referer: str | None
+    seconds: float
+    beside: int
 
 
 class Site:
@@ -66,6 +76,7 @@ class Site:
         self.answers: dict[str, Answer | bytes] = {}
         self.visits: list[Visit] = []
         self.visited = threading.Condition()
+        self.open = 0  # requests that are being answered
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.site = self
         self.port: int = self._server.server_address[1]
@@ -140,12 +151,24 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.server.site
         path = unquote(self.path)
-        visit = Visit(path, self.headers.get("Referer"))
         with site.visited:
+            visit = Visit(path, self.headers.get("Referer"), time.monotonic(), site.open)
+            site.open += 1
             site.visits.append(visit)
             site.visited.notify_all()
+        self.counted = True
         answer = site.answers.get(path, Answer(b"not here", status=404))
-        self._send(answer if isinstance(answer, Answer) else Answer(answer))
+        try:
+            self._send(answer if isinstance(answer, Answer) else Answer(answer))
+        finally:
+            self._count_out()
+
+    def _count_out(self) -> None:
+        """Count the answer as given; before its last bytes, or the client may be faster."""
+        if self.counted:
+            self.counted = False
+            with self.server.site.visited:
+                self.server.site.open -= 1
 
     def _send(self, answer: Answer) -> None:
         if answer.gate is not None:
@@ -162,10 +185,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
         body = answer.body[: answer.cut]
+        if not body:
+            self._count_out()
+        self.end_headers()
         size = -(-len(body) // answer.drips) or 1
         for start in range(0, len(body), size):
+            if start + size >= len(body):
+                self._count_out()
             self.wfile.write(body[start : start + size])
             if answer.drips > 1:
                 threading.Event().wait(DRIP_SECONDS)

@@ -24,6 +24,7 @@ class MyPipeline(ImagesPipeline):
 WRONG = {
     "IMGPIPE_PRIORITY": ["high", 1.5, True, [1]],
     "IMGPIPE_WORKERS": [0, -1, "many", 2.5, True],
+    "IMGPIPE_ISOLATION": ["fast", "", "auto,thread", True, 1, ["auto"]],
     "IMGPIPE_KEEP_FAILED": ["yes", 2, [], "on"],
     "IMGPIPE_BACKGROUND": ["white", (1, 2), (1, 2, 256), (1, 2, -1), "#12345", "#gggggg", 7],
     "IMGPIPE_ALLOWED_SCHEMES": [
@@ -61,6 +62,8 @@ WRONG = {
         {"small": None},
     ],
     "MEDIA_ALLOW_REDIRECTS": ["maybe", 3, []],
+    "IMGPIPE_MEMORY_BUDGET": [0, -1, "much", 1.5, [1]],
+    "MEDIA_CACHE_SIZE": [-1, "all", 2.5, []],
 }
 each_wrong = pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
@@ -340,6 +343,9 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMAGES_MIN_HEIGHT": "5",
         "IMAGES_THUMBS": '{"small": [50, 50]}',
         "MEDIA_ALLOW_REDIRECTS": "True",
+        "IMGPIPE_ISOLATION": "thread",
+        "IMGPIPE_MEMORY_BUDGET": "1000000",
+        "MEDIA_CACHE_SIZE": "12",
     }
     pipeline = Crawl(tmp_path, **as_text).pipeline
     read = pipeline.options
@@ -349,6 +355,8 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert read.formats == ("JPEG", "PNG")
     assert read.statuses == (200, 203)
     assert (read.referer, read.allow_offsite) == (True, True)
+    assert read.isolation == "thread"
+    assert (read.memory_budget, read.cache_size) == (1_000_000, 12)
     assert (pipeline.expires, pipeline.min_width, pipeline.min_height) == (3, 4, 5)
     assert [(name, *size) for name, size in pipeline.thumbs.items()] == [("small", 50, 50)]
     assert pipeline.allow_redirects is True

@@ -31,7 +31,7 @@ from scrapy_imgpipe.errors import (
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
-    from scrapy.pipelines.media import FileException as FileException  # noqa: PLC0414 - re-exported
+    from scrapy.pipelines.media import FileException as FileException
     from scrapy.pipelines.media import _MediaRequestFiltered as MediaRequestFiltered
     from scrapy.settings import BaseSettings
 else:

@@ -1,0 +1,61 @@
+"""How much memory rendering takes, told from the header before anything is decoded.
+
+For planning: rather too much than too little. Nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP, fit_inside
+
+if TYPE_CHECKING:
+    from scrapy_imgpipe.imaging.plan import Plan
+    from scrapy_imgpipe.probe import Probe
+
+#: Bytes of memory for each pixel of an image in Pillow: colour has four, grey is
+#: counted alike.
+PIXEL_BYTES = 4
+
+#: Bytes that libjpeg keeps for one coefficient of a progressive JPEG, until the last
+#: scan is in. 4:2:0 has 1.5 of them for each pixel.
+COEFFICIENT_BYTES = 2
+
+#: How many images of full size there are at once while one is flattened, turned or
+#: converted: the one before, and the one after.
+COPIES = 2
+
+#: What bytes of no known format may grow to when they are decoded, at least.
+UNKNOWN_GROWTH = 16
+
+
+def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool = False) -> int:
+    """Return how many bytes of memory it takes to render *data*, beside *data* itself.
+
+    Args:
+        data: a whole file.
+        seen: what its header says; None where that cannot be told.
+        plan: what is made of it.
+        whole: whether it is decoded at full scale in any case, as overridden
+            methods do.
+    """
+    if seen is None:
+        return UNKNOWN_GROWTH * len(data)
+    kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES)
+    if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
+        return kept + seen.pixels * PIXEL_BYTES * COPIES
+    scale = _scale(seen, plan)
+    return kept + COPIES * PIXEL_BYTES * -(-seen.width // scale) * -(-seen.height // scale)
+
+
+def _scale(seen: Probe, plan: Plan) -> int:
+    """Return how many times smaller a JPEG is decoded: 1, 2, 4 or 8."""
+    size = (max(seen.width, 1), max(seen.height, 1))
+    sizes = [fit_inside(size, (variant.width, variant.height)) for variant in plan.variants]
+    scale = 8
+    for width, height in sizes:
+        while scale > 1 and (
+            size[0] < width * REDUCING_GAP * scale or size[1] < height * REDUCING_GAP * scale
+        ):
+            scale //= 2
+    return scale

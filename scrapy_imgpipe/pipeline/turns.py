@@ -1,0 +1,183 @@
+"""Gives each source its turn: drives the admission on the event loop.
+
+One per crawl, whatever number of pipelines it has: the limits and the memory are the
+crawl's. All of it runs on the event loop; nothing here is awaited but a turn.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
+
+from scrapy import signals
+from scrapy.utils.asyncio import call_later
+from scrapy.utils.defer import maybe_deferred_to_future
+from twisted.internet.defer import Deferred
+
+from scrapy_imgpipe.admission import Admission, State, Ticket
+from scrapy_imgpipe.compat.downloader import TICKET, Downloader, Pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrapy.crawler import Crawler
+    from scrapy.http import Request
+    from scrapy.utils.asyncio import CallLaterResult
+
+#: A body is held twice for a moment when it is whole: in the pieces it came in, and as
+#: the body of the response.
+COPIES_OF_BODY = 2
+
+_of_crawl: WeakKeyDictionary[Crawler, ref[Turns]] = WeakKeyDictionary()
+
+
+class Turns:
+    """Who may be downloaded, and who rendered, in one crawl.
+
+    Args:
+        crawler: whose downloader, limits and signals count.
+        budget: bytes that bodies and pixels may take together.
+    """
+
+    def __init__(self, crawler: Crawler, budget: int) -> None:
+        self.admission = Admission(budget)
+        self._numbers = count(1)
+        self._tickets: dict[int, Ticket] = {}  # of what is being downloaded
+        self._awaited: dict[Ticket, Deferred[None]] = {}
+        self._timer: CallLaterResult | None = None
+        self._calling = self._again = False
+        self._undecided = 0
+        self._called: set[Ticket] = set()  # and not yet handed to the downloader
+        self._pages = Pages(crawler, self._holding_back)
+        self._downloader = Downloader(crawler, self._tickets, self.admission.places_of)
+        crawler.signals.connect(self._headers_received, signals.headers_received)
+
+    @classmethod
+    def of(cls, crawler: Crawler, budget: int) -> Turns:
+        """Return the one of *crawler*; of several budgets, the largest counts."""
+        known = _of_crawl.get(crawler)
+        turns = known() if known is not None else None
+        if turns is None:
+            turns = cls(crawler, budget)
+            _of_crawl[crawler] = ref(turns)
+        turns.admission.budget = max(turns.admission.budget, budget)
+        return turns
+
+    def spider_opened(self) -> None:
+        """Let sources that wait hold pages back; the engine is there now."""
+        self._pages.hold_back()
+
+    @contextmanager
+    def undecided(self) -> Iterator[None]:
+        """Count one more source that may have to wait for its download, while it is looked for."""
+        self._undecided += 1
+        try:
+            yield
+        finally:
+            self._undecided -= 1
+            self._pages.let_go()
+
+    def _holding_back(self) -> int:
+        return self.admission.waiting + self._undecided + len(self._called)
+
+    async def to_download(self, request: Request) -> Ticket:
+        """Wait until *request* may be downloaded; the ticket is to be given back.
+
+        Where this is cancelled, nothing is left behind.
+        """
+        key = self._downloader.key_of(request)
+        ticket = Ticket(next(self._numbers), key, request.priority)
+        request.meta[TICKET] = ticket.number
+        self.admission.add(ticket)
+        await self._turn_of(ticket, State.DOWNLOADING)
+        return ticket
+
+    async def to_render(self, ticket: Ticket) -> None:
+        """Wait until what *ticket* has brought may be rendered."""
+        await self._turn_of(ticket, State.RENDERING)
+
+    def landed(self, ticket: Ticket, body: int, need: int) -> None:
+        """Take note that a download is through.
+
+        Args:
+            ticket: from :meth:`to_download`.
+            body: bytes that came.
+            need: bytes that rendering will take beside them.
+        """
+        del self._tickets[ticket.number]
+        self.admission.landed(ticket, body, need, body * COPIES_OF_BODY)
+        self._call()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give back what *ticket* holds; safe at any time."""
+        self._tickets.pop(ticket.number, None)
+        self._awaited.pop(ticket, None)
+        self.admission.leave(ticket)
+        self._call()
+
+    async def _turn_of(self, ticket: Ticket, state: State) -> None:
+        self._call()
+        if ticket.state is state:
+            return
+        turn = self._awaited[ticket] = Deferred()
+        try:
+            await maybe_deferred_to_future(turn)
+        except BaseException:
+            self.leave(ticket)
+            raise
+        finally:
+            self._called.discard(ticket)
+
+    def _call(self) -> None:
+        """Call up everybody who may go now.
+
+        Who is called may run at once, up to its own end (without asyncio), and bring
+        about a further call: that one is left to the first.
+        """
+        self._again = True
+        if self._calling:
+            return
+        self._calling = True
+        try:
+            while self._again:
+                self._again = False
+                self._downloader.look_again = None
+                self._call_all()
+        finally:
+            self._calling = False
+        self._set_timer(self._downloader.look_again)
+
+    def _call_all(self) -> None:
+        while (ticket := self.admission.next_rendering()) is not None:
+            self._go(ticket)
+        while self.admission.waiting:
+            places = self._downloader.places()
+            ticket = self.admission.next_download(places, self._downloader.has_room)
+            if ticket is None:
+                break
+            self._tickets[ticket.number] = ticket
+            self._go(ticket)
+
+    def _go(self, ticket: Ticket) -> None:
+        turn = self._awaited.pop(ticket, None)
+        if turn is not None:
+            self._called.add(ticket)
+            turn.callback(None)
+
+    def _set_timer(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None and self.admission.waiting:
+            self._timer = call_later(seconds, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._call()
+
+    def _headers_received(self, body_length: object, request: Request) -> None:
+        ticket = self._tickets.get(request.meta.get(TICKET, 0))
+        if ticket is not None and isinstance(body_length, int) and body_length > 0:
+            self.admission.sized(ticket, body_length * COPIES_OF_BODY)

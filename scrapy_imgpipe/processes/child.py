@@ -1,0 +1,133 @@
+"""What runs in a worker process: take a call, do it, answer, until nobody asks any more.
+
+The end of standard input is the end of the process, and the death of who started it
+is the end of standard input. Standard output is the pipe for answers alone: what
+libraries print goes to standard error.
+
+Imports the standard library, what it is told to, and what the calls name.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import pickle
+import signal
+import sys
+import warnings
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from scrapy_imgpipe.processes.frames import (
+    ANSWER,
+    CALL,
+    RAISED,
+    READY,
+    REFUSED,
+    RETURNED,
+    read_exactly,
+    write_all,
+)
+
+#: What is read ahead: more than any pickled call has.
+_BUFFER = 1 << 16
+
+#: A warning as it travels: text, category, file name and line.
+_Warned = tuple[str, type[Warning], str, int]
+
+
+def main(modules: list[str]) -> None:
+    """Serve calls until standard input ends; import *modules* before the first."""
+    _ignore_terminal()
+    warned: list[_Warned] = []
+    warnings.showwarning = lambda text, category, file_name, line, *_: warned.append(
+        (str(text), category, file_name, line)
+    )
+    for module in modules:  # before the pipes are private: who started us reads the error
+        import_module(module)
+    warned.clear()  # of imports: the other process has imported the same
+    calls, answers = _private_pipes()
+    gc.collect()
+    gc.freeze()  # modules stay: no collection has to look at them again
+    write_all(answers, READY)
+    with calls, suppress(BrokenPipeError, EOFError):  # nobody is interested any more
+        while True:
+            answer = _answer_next(calls, warned)
+            write_all(answers, ANSWER.pack(len(answer)), answer)
+            del answer
+
+
+def _ignore_terminal() -> None:
+    """Let Ctrl-C, and output to a terminal of somebody else, be no end and no halt."""
+    for name in ("SIGINT", "SIGTTOU"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _private_pipes() -> tuple[io.BufferedReader, int]:
+    """Take the pipes out of reach of whoever reads standard input or prints."""
+    calls, answers = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - only there
+
+        for pipe in (calls, answers):
+            msvcrt.setmode(pipe, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # it is closed
+        os.dup2(nothing, 1)
+    os.close(nothing)
+    return io.BufferedReader(io.FileIO(calls), _BUFFER), answers
+
+
+def _answer_next(calls: io.BufferedReader, warned: list[_Warned]) -> bytes:
+    """Wait for a call, do it, and return the answer, pickled.
+
+    Whatever goes wrong is an answer.
+
+    Raises:
+        EOFError: when there are no more calls.
+    """
+    lengths = memoryview(bytearray(CALL.size))
+    if not read_exactly(calls, lengths):
+        raise EOFError
+    pickled, length = CALL.unpack(lengths)
+    call, data = calls.read(pickled), calls.read(length)
+    if len(call) < pickled or len(data) < length:
+        raise EOFError
+    kind, value = _do(call, data)
+    try:
+        return pickle.dumps((kind, value, warned), pickle.HIGHEST_PROTOCOL)
+    except BaseException as error:  # noqa: BLE001 - what it returned does not travel
+        return pickle.dumps((RAISED, _travelling(error), ()), pickle.HIGHEST_PROTOCOL)
+    finally:
+        warned.clear()
+
+
+def _do(call: bytes, data: bytes) -> tuple[int, Any]:
+    stream = io.BytesIO(call)
+    try:
+        before = pickle.load(stream)  # noqa: S301 - from who started us
+        if before is not None:
+            take_on, value = before
+            take_on(value)
+        function, args = pickle.load(stream)  # noqa: S301 - as above
+    except BaseException as error:  # noqa: BLE001 - it names what is not here
+        return REFUSED, f"{type(error).__name__}: {error}"
+    try:
+        return RETURNED, function(data, *args)
+    except BaseException as error:  # noqa: BLE001 - raised where it was asked for
+        return RAISED, _travelling(error)
+
+
+def _travelling(error: BaseException) -> BaseException:
+    """Return *error*, or one that says the same where it cannot be rebuilt elsewhere."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except BaseException:  # noqa: BLE001 - pickle raises what the class raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error.with_traceback(None)

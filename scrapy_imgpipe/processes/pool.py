@@ -1,0 +1,181 @@
+"""Worker processes for the threads of one crawl: as many as ask at once.
+
+A process is started when there is a call and none is idle, and replaced when it has
+died. Where none can be had, its work is done by the thread that asks.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from scrapy_imgpipe.errors import ImageBroken
+from scrapy_imgpipe.processes.frames import RAISED, REFUSED
+from scrapy_imgpipe.processes.process import Died, NotStarted, WorkerProcess
+
+_logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: ``(function, value)``: called there before the work, where the value has changed.
+Surroundings = tuple[Callable[[Any], None], Any]
+
+#: After so many processes have died of it, a call is not tried again.
+MOST_DEATHS = 2
+
+
+class Processes:
+    """Idle worker processes, and the way to a new one.
+
+    Safe for threads. A process inherits no file descriptor, no environment variable
+    that could be a secret, no signal of the terminal.
+
+    Args:
+        modules: imported by each process at its start.
+        surroundings: asked before each call what processes have to be told of this
+            one; may raise ``PicklingError``, which keeps the work here.
+        level: at which it is logged, once, that a call could not travel.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str] = (),
+        surroundings: Callable[[], Surroundings] | None = None,
+        level: int = logging.INFO,
+    ) -> None:
+        self._modules = tuple(modules)
+        self._surroundings = surroundings
+        self._level = level
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []  # the last one used is the first to be used again
+        self._usable = True
+        self._told: set[str] = set()
+
+    @property
+    def usable(self) -> bool:
+        """Whether work may still go to processes; False once none could be started."""
+        return self._usable
+
+    def call(self, function: Callable[..., _T], data: bytes, /, *args: Any) -> _T:
+        """Return ``function(data, *args)`` as a worker process found it.
+
+        Function and arguments travel by pickle, so the caller does not see what is
+        changed in them. Where no process can be had, or they cannot travel, the work
+        is done here.
+
+        Raises:
+            ImageBroken: code ``crashed``, when two processes died of it.
+        """
+        answer = self._answer(function, data, args)
+        if answer is None:
+            return function(data, *args)
+        kind, value = answer
+        if kind == RAISED:
+            try:
+                raise value
+            finally:
+                del value, answer  # or error, traceback and this frame would be a circle
+        result: _T = value
+        return result
+
+    def close(self) -> None:
+        """End and reap all processes; one under way ends when it has answered."""
+        with self._lock:
+            self._usable = False
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.hang_up()
+        for process in idle:
+            process.end()
+
+    def _answer(
+        self, function: Callable[..., Any], data: bytes, args: tuple[Any, ...]
+    ) -> tuple[int, Any] | None:
+        """Return kind and value of an answer, or None where the work is to be done here."""
+        try:
+            around = self._surroundings() if self._surroundings is not None else None
+            packed = _packed((function, args))
+        except pickle.PicklingError as error:
+            why = str(error)
+        else:
+            answer = self._ask(around, packed, data)
+            if answer is None or answer[0] != REFUSED:
+                return answer
+            why = answer[1]
+        self._tell_once(self._level, "Threads do what worker processes are for: %s", why)
+        return None
+
+    def _ask(
+        self, around: Surroundings | None, packed: bytes, data: bytes
+    ) -> tuple[int, Any] | None:
+        """Ask one process, and another where the first one dies of it."""
+        deaths: list[str] = []
+        while len(deaths) < MOST_DEATHS:
+            process = self._take(fresh=bool(deaths))
+            if process is None:
+                break
+            try:
+                answer = process.ask(_before(process, around) + packed, data)
+            except Died as died:
+                ended = process.end()
+                if died.under_work:
+                    deaths.append(ended)
+                continue
+            except BaseException:
+                process.end()  # who knows what it is doing
+                raise
+            process.told = None if answer[0] == REFUSED or around is None else around[1]
+            self._give_back(process)
+            return answer
+        if deaths:
+            often = "twice" if len(deaths) == MOST_DEATHS else "once"
+            raise ImageBroken(f"A worker process died of it {often} ({deaths[-1]})", "crashed")
+        return None
+
+    def _take(self, *, fresh: bool) -> WorkerProcess | None:
+        with self._lock:
+            if not self._usable:
+                return None
+            if self._idle and not fresh:
+                return self._idle.pop()
+        try:
+            return WorkerProcess(self._modules)
+        except NotStarted as why:
+            self.close()
+            self._tell_once(
+                logging.WARNING, "No worker process can be started, threads do its work: %s", why
+            )
+            return None
+
+    def _give_back(self, process: WorkerProcess) -> None:
+        with self._lock:
+            if self._usable:
+                self._idle.append(process)
+                return
+        process.end()
+
+    def _tell_once(self, level: int, words: str, why: object) -> None:
+        with self._lock:
+            if words in self._told:
+                return
+            self._told.add(words)
+        _logger.log(level, words, why)
+
+
+def _packed(value: object) -> bytes:
+    try:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - pickle raises what the classes raise
+        why = f"{type(error).__name__}: {error}"
+    raise pickle.PicklingError(why)
+
+
+_NOTHING = _packed(None)
+
+
+def _before(process: WorkerProcess, around: Surroundings | None) -> bytes:
+    """Return, pickled, what *process* has to take on before the call."""
+    return _NOTHING if around is None or around[1] == process.told else _packed(around)

@@ -1,0 +1,199 @@
+"""One worker process, as a thread of the crawl sees it: start, ask, end.
+
+Blocking. Not safe for several threads at once: :mod:`.pool` gives each its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from scrapy_imgpipe.processes.frames import CALL, READ, READY, read_answer, write_all
+
+#: How long a start may take. Not measured; on a quiet machine it takes 0.15 s.
+START_SECONDS = 60.0
+
+#: How long an idle worker process may take to end by itself, before it is killed.
+END_SECONDS = 5.0
+
+#: Linux's default limit for who is not root (pipe(7)); most small images fit in whole.
+_PIPE_BYTES = 1 << 20
+
+# All of it that is not in scrapy_imgpipe.processes.child, which needs the path first.
+_BOOT = """\
+import json, sys
+try:
+    sys.path[:] = json.loads(sys.argv[1])
+    from scrapy_imgpipe.processes.child import main
+    main(sys.argv[2:])
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+    sys.exit(1)
+"""
+
+#: What a worker process gets of the environment: enough to find its libraries, its
+#: language and its temporary directory. Keys and passwords stay here.
+_VARIABLES = frozenset(
+    {
+        "PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP",
+        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR",
+        "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
+    }
+)  # fmt: skip
+_PREFIXES = ("LC_", "MALLOC_", "PILLOW_")  # how much memory they keep is no secret
+
+
+class NotStarted(Exception):
+    """No worker process can be had; the message says why."""
+
+
+class Died(Exception):
+    """The worker process is no more.
+
+    Attributes:
+        under_work: whether it may have been the work that it died of.
+    """
+
+    def __init__(self, *, under_work: bool) -> None:
+        super().__init__(under_work)
+        self.under_work = under_work
+
+
+class WorkerProcess:
+    """A Python process that calls functions by name.
+
+    Args:
+        modules: imported at the start.
+
+    Raises:
+        NotStarted: within :data:`START_SECONDS`.
+    """
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise NotStarted("this program is no Python that could be started again")
+        self.told: Any = None  # what it has taken on of this process
+        self._new = True
+        try:
+            self._process = subprocess.Popen(**_start_arguments(modules))
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise NotStarted(f"{type(error).__name__}: {error}") from None
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker
+        assert self._process.stdout is not None  # noqa: S101
+        self._calls, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        for pipe in (self._calls, self._answers):
+            _enlarge(pipe)
+        self._wait_until_ready()
+
+    @property
+    def pid(self) -> int:
+        """The process id; another process may have it after the end."""
+        return self._process.pid
+
+    def ask(self, call: bytes, data: bytes) -> tuple[int, Any]:
+        """Have the pickled *call* done with *data*; return the kind of answer and its value.
+
+        Warnings that were shown there are shown here.
+
+        Raises:
+            Died: before, under or after the work.
+        """
+        try:
+            write_all(self._calls, CALL.pack(len(call), len(data)), call, data)
+        except OSError:
+            raise Died(under_work=self._new) from None  # an old one died while it was idle
+        try:
+            answer = read_answer(self._answers)
+        except OSError:
+            answer = None
+        if answer is None:
+            raise Died(under_work=True)
+        self._new = False
+        kind, value, warned = pickle.loads(answer)  # noqa: S301 - from what we started
+        for warning in warned:
+            warnings.warn_explicit(*warning)
+        return kind, value
+
+    def hang_up(self) -> None:
+        """Let it end by itself, as soon as it has nothing to do."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def end(self) -> str:
+        """End it, by force where it takes too long; return how it ended, in a few words."""
+        self.hang_up()
+        try:
+            code = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if code >= 0:
+            return f"exit code {code}"
+        try:
+            return signal.Signals(-code).name
+        except ValueError:
+            return f"signal {-code}"
+
+    def _wait_until_ready(self) -> None:
+        timer = threading.Timer(START_SECONDS, self._process.kill)
+        timer.daemon = True
+        said = b""
+        try:
+            timer.start()
+            while not said.endswith(READY):
+                more = os.read(self._answers, READ)
+                if not more:
+                    break
+                said += more
+        except (OSError, RuntimeError) as error:  # no thread for the timer
+            said = str(error).encode()
+        finally:
+            timer.cancel()
+        if not said.endswith(READY):
+            ended = self.end()
+            lines = said.decode(errors="replace").strip().splitlines()
+            raise NotStarted(lines[-1] if lines else f"it ended at once ({ended})")
+
+
+def _start_arguments(modules: Sequence[str]) -> dict[str, Any]:
+    flags = ["-I", "-B"] if sys.dont_write_bytecode else ["-I"]
+    path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]  # noqa: PTH100 - a string, also for ""
+    arguments: dict[str, Any] = {
+        "args": [sys.executable, *flags, "-c", _BOOT, json.dumps(path), *modules],
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "bufsize": 0,
+        "close_fds": True,
+        "env": {
+            name: value
+            for name, value in os.environ.items()
+            if name.upper() in _VARIABLES or name.upper().startswith(_PREFIXES)
+        },
+    }
+    # Ctrl-C goes to all of a group, and ends only who is to end the others.
+    if sys.platform == "win32":
+        flag = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        arguments["creationflags"] = flag
+    else:
+        arguments["process_group"] = 0
+    return arguments
+
+
+def _enlarge(pipe: int) -> None:
+    """Let *pipe* hold a whole small image, so that nobody waits half-way; on Linux."""
+    if sys.platform == "linux":
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        with suppress(OSError):  # the user's pipes hold as much as they may (pipe(7))
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -1,0 +1,90 @@
+"""What tests have done in worker processes, which find these functions by their names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageFile
+
+#: Ends a process at once; Windows knows one way only.
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+class Sealed(Exception):
+    """Cannot be rebuilt from its arguments."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def same(data: bytes) -> bytes:
+    return data
+
+
+def pid(data: bytes) -> int:
+    return os.getpid()
+
+
+def die(data: bytes) -> None:
+    os.kill(os.getpid(), KILL)
+
+
+def report_to(data: bytes, port: int) -> bytes:
+    """Tell who listens on *port* our pid, and return what comes back; block until then."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(os.getpid().to_bytes(8, "big"))
+        return connection.recv(100)
+
+
+def surroundings(data: bytes) -> dict[str, Any]:
+    """Return what the process has of the world."""
+    fds = Path("/proc/self/fd")  # Linux
+    return {
+        "environment": dict(os.environ),
+        "modules": sorted(sys.modules),
+        "main": vars(sys.modules["__main__"]).get("__file__"),
+        "group": os.getpgrp() if hasattr(os, "getpgrp") else None,
+        "ignores": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
+        "files": [os.path.realpath(fd) for fd in fds.iterdir()] if fds.exists() else [],
+    }
+
+
+def fail(data: bytes, error: BaseException | type[BaseException]) -> None:
+    try:
+        raise ValueError("what it came from")
+    except ValueError:
+        raise error from None
+
+
+def fail_sealed(data: bytes) -> None:
+    raise Sealed(1, 2)
+
+
+def unpicklable(data: bytes) -> Any:
+    return lambda: data
+
+
+def chatter(data: bytes) -> str:
+    """Print to every standard output there is, and read standard input."""
+    print("stray")  # noqa: T201 - what is tested
+    sys.__stdout__.flush()
+    os.write(1, b"stray\n")
+    return sys.stdin.read()
+
+
+def warn(data: bytes) -> None:
+    warnings.warn(data.decode(), Image.DecompressionBombWarning, stacklevel=1)
+
+
+def pillow(data: bytes) -> tuple[Any, Any]:
+    return Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def identity(data: bytes, thing: object) -> int:
+    return id(thing)

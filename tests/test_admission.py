@@ -1,0 +1,321 @@
+"""Who goes next: by priority, fair between hosts, inside limits and memory; pure state."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scrapy_imgpipe.admission import FIRST_GUESS, Admission, State, Ticket
+
+MIB = 1 << 20
+numbers = itertools.count()
+
+
+def ticket(host: str = "a", priority: int = 0) -> Ticket:
+    return Ticket(next(numbers), host, priority)
+
+
+def waiting(*tickets: Ticket, budget: int = 1000 * MIB) -> Admission:
+    admission = Admission(budget)
+    for one in tickets:
+        admission.add(one)
+    return admission
+
+
+def room(*_: str) -> bool:
+    return True
+
+
+def downloads(admission: Admission, places: int | None = None, limit: int = 10**9) -> list[Ticket]:
+    """Let all go that may, with *places* in all and *limit* places for each host."""
+    gone = []
+    while True:
+        left = None if places is None else places - admission.downloading
+        one = admission.next_download(left, lambda host: admission.places_of(host) < limit)
+        if one is None:
+            return gone
+        gone.append(one)
+
+
+def all_land(admission: Admission, tickets: list[Ticket], body: int, need: int = 0) -> None:
+    for one in tickets:
+        admission.landed(one, body, need, 2 * body)
+
+
+def test_the_highest_priority_goes_first_and_then_who_came_first():
+    tickets = [ticket("a", priority) for priority in (0, 5, -3, 5, 0)]
+    order = downloads(waiting(*tickets))
+    assert [tickets.index(one) for one in order] == [1, 3, 0, 4, 2]
+
+
+def test_a_late_one_of_high_priority_overtakes_thousands():
+    admission = waiting(*(ticket() for _ in range(5000)))
+    first = downloads(admission, places=4)
+    late = ticket("a", 1)
+    admission.add(late)
+    admission.leave(first[0])
+    assert downloads(admission, places=4) == [late]
+
+
+def test_hosts_of_one_priority_take_turns():
+    admission = waiting(*(ticket("a") for _ in range(6)), *(ticket("b") for _ in range(6)))
+    order = "".join(one.host for one in downloads(admission, places=6))
+    assert sorted(order) == list("aaabbb")
+    assert order[:2] in {"ab", "ba"}
+
+
+def test_a_host_without_room_holds_up_nobody():
+    slow, quick = [ticket("slow", 9) for _ in range(9)], [ticket("quick") for _ in range(3)]
+    admission = waiting(*slow, *quick)
+    order = [one.host for one in downloads(admission, places=16, limit=2)]
+    assert order == ["slow", "slow", "quick", "quick"]
+
+
+def test_the_host_with_the_fewest_places_is_next():
+    admission = waiting(*(ticket("a") for _ in range(9)))
+    first = downloads(admission, places=4)
+    for _ in range(9):
+        admission.add(ticket("b"))
+    hosts = []
+    for one in first:
+        admission.leave(one)
+        hosts += [gone.host for gone in downloads(admission, places=4)]
+    assert hosts == ["b", "b", "a", "a"]
+
+
+def test_the_last_of_many_places_is_kept_for_a_host_that_has_none():
+    admission = waiting(*(ticket("slow") for _ in range(99)))
+    assert len(downloads(admission, places=16)) == 15
+    other = ticket("other", -9)
+    admission.add(other)
+    assert downloads(admission, places=16) == [other]
+
+
+def test_no_place_is_spared_where_there_are_few():
+    admission = waiting(*(ticket("only") for _ in range(99)))
+    assert len(downloads(admission, places=4)) == 4
+
+
+def test_nothing_goes_without_a_place():
+    admission = waiting(ticket())
+    assert admission.next_download(0, room) is None
+    assert admission.next_download(-3, room) is None
+    assert admission.next_download(1, room) is not None
+
+
+def test_downloads_stop_where_the_budget_ends():
+    admission = waiting(*(ticket() for _ in range(99)), budget=10 * FIRST_GUESS)
+    assert len(downloads(admission)) == 10
+
+
+def test_a_header_that_tells_of_a_large_body_stops_others():
+    admission = waiting(*(ticket() for _ in range(99)), budget=100 * MIB)
+    (first,) = downloads(admission, places=1)
+    admission.sized(first, 60 * MIB)
+    assert admission.in_use == 60 * MIB
+    assert downloads(admission) == []  # the next one may be as large
+    admission.leave(first)
+    assert len(downloads(admission)) == 1
+
+
+def test_what_is_expected_falls_again_when_small_ones_come():
+    admission = waiting(*(ticket() for _ in range(200)), budget=100 * MIB)
+    (first,) = downloads(admission, places=1)
+    admission.landed(first, 50 * MIB, 0, 90 * MIB)
+    admission.leave(first)
+    for _ in range(60):
+        (one,) = downloads(admission, places=1)
+        admission.landed(one, 1000, 0, 2000)
+        admission.leave(one)
+    assert admission.expected < MIB
+    assert len(downloads(admission, places=51)) == 50
+
+
+def test_bodies_that_wait_for_a_worker_hold_downloads_back():
+    admission = waiting(*(ticket() for _ in range(99)), budget=20 * MIB)
+    first = downloads(admission)
+    all_land(admission, first, 2 * MIB)
+    assert admission.in_use == len(first) * 2 * MIB
+    assert downloads(admission) == []
+
+
+def test_rendering_goes_in_the_order_of_landing_as_memory_allows():
+    admission = waiting(*(ticket() for _ in range(3)), budget=100 * MIB)
+    first, second, third = downloads(admission)
+    all_land(admission, [second, first, third], MIB, 45 * MIB)
+    assert admission.next_rendering() is second
+    assert admission.next_rendering() is first
+    assert admission.next_rendering() is None
+    admission.leave(second)
+    assert admission.next_rendering() is third
+
+
+def test_one_is_always_rendered_however_full_it_is():
+    admission = waiting(*(ticket() for _ in range(9)), budget=10 * MIB)
+    gone = downloads(admission)
+    all_land(admission, gone, 9 * MIB, MIB)
+    assert admission.in_use > admission.budget
+    assert admission.next_rendering() is gone[0]
+    assert admission.next_rendering() is None
+
+
+def test_what_is_larger_than_the_budget_goes_alone():
+    admission = waiting(*(ticket() for _ in range(9)), budget=10 * MIB)
+    giant, small, *_ = downloads(admission, places=2)
+    admission.landed(giant, MIB, 300 * MIB, 2 * MIB)
+    assert downloads(admission, places=9) == []
+    admission.landed(small, 1000, 1000, 2000)
+    assert admission.next_rendering() is small
+    assert admission.next_rendering() is None
+    admission.leave(small)
+    assert admission.next_rendering() is giant
+    assert downloads(admission, places=9) == []
+    admission.leave(giant)
+    assert downloads(admission, places=9) != []
+
+
+def test_two_giants_go_one_after_the_other():
+    admission = waiting(ticket(), ticket(), budget=10 * MIB)
+    first, second = downloads(admission)
+    all_land(admission, [first, second], MIB, 300 * MIB)
+    assert admission.next_rendering() is first
+    assert admission.next_rendering() is None
+    admission.leave(first)
+    assert admission.next_rendering() is second
+
+
+@pytest.mark.parametrize("state", [s for s in State if s is not State.GONE])
+def test_leaving_gives_back_everything_in_any_state(state):
+    admission = waiting(one := ticket(), budget=10 * MIB)
+    if state is not State.WAITING:
+        assert admission.next_download(None, room) is one
+    if state in {State.LANDED, State.RENDERING}:
+        admission.landed(one, MIB, MIB, MIB)
+    if state is State.RENDERING:
+        assert admission.next_rendering() is one
+    assert one.state is state
+    admission.leave(one)
+    admission.leave(one)  # again does nothing
+    assert one.state is State.GONE
+    assert (admission.waiting, admission.under_way, admission.in_use) == (0, 0, 0)
+    assert admission.places_of("a") == 0
+
+
+class Machine(RuleBasedStateMachine):
+    """Anything may happen in any order; the promises hold all the time."""
+
+    @initialize(budget=st.integers(1, 400), places=st.one_of(st.none(), st.integers(1, 20)))
+    def begin(self, budget, places):
+        self.admission = Admission(budget)
+        self.places = places
+        self.limits = {}
+        self.tickets: list[Ticket] = []
+
+    def of(self, *states: State) -> list[Ticket]:
+        return [one for one in self.tickets if one.state in states]
+
+    def has_room(self, host: str) -> bool:
+        return self.admission.places_of(host) < self.limits.setdefault(host, 3)
+
+    def left(self) -> int | None:
+        return None if self.places is None else self.places - self.admission.downloading
+
+    @rule(host=st.sampled_from("abcde"), priority=st.integers(-2, 2), times=st.integers(1, 5))
+    def add(self, host, priority, times):
+        for _ in range(times):
+            self.tickets.append(ticket(host, priority))
+            self.admission.add(self.tickets[-1])
+
+    @rule(host=st.sampled_from("abcde"), limit=st.integers(1, 8))
+    def change_a_limit(self, host, limit):
+        self.limits[host] = limit
+
+    @rule()
+    def download(self):
+        before = self.admission.in_use, self.admission.under_way
+        left, expected = self.left(), self.admission.expected
+        eligible = [one for one in self.of(State.WAITING) if self.has_room(one.host)]
+        one = self.admission.next_download(left, self.has_room)
+        if one is None:
+            if eligible and (left is None or left > 1):
+                giants = any(
+                    t.weight + t.need > self.admission.budget for t in self.of(State.LANDED)
+                )
+                assert before[1]
+                assert giants or before[0] + expected > self.admission.budget
+            return
+        assert left is None or left > 0
+        assert one in eligible
+        assert not before[1] or before[0] + expected <= self.admission.budget
+        if left is None or left > 1:
+            assert one.priority == max(t.priority for t in eligible)
+        mine = [t for t in eligible if t.host == one.host and t.priority == one.priority]
+        assert one is mine[0]
+
+    @precondition(lambda self: self.of(State.DOWNLOADING))
+    @rule(data=st.data(), weight=st.integers(0, 900))
+    def header(self, data, weight):
+        self.admission.sized(data.draw(st.sampled_from(self.of(State.DOWNLOADING))), weight)
+
+    @precondition(lambda self: self.of(State.DOWNLOADING))
+    @rule(data=st.data(), body=st.integers(0, 300), need=st.integers(0, 600))
+    def land(self, data, body, need):
+        one = data.draw(st.sampled_from(self.of(State.DOWNLOADING)))
+        self.admission.landed(one, body, need, 2 * body)
+
+    @rule()
+    def render(self):
+        rendered_before = self.of(State.RENDERING)
+        landed = self.of(State.LANDED)
+        one = self.admission.next_rendering()
+        if one is None:
+            assert rendered_before or not landed  # never stuck
+        elif rendered_before:
+            assert self.admission.in_use <= self.admission.budget
+        if one is not None and one.weight > self.admission.budget:
+            assert not rendered_before
+
+    @precondition(lambda self: [one for one in self.tickets if one.state is not State.GONE])
+    @rule(data=st.data())
+    def leave(self, data):
+        alive = [one for one in self.tickets if one.state is not State.GONE]
+        self.admission.leave(data.draw(st.sampled_from(alive)))
+
+    @invariant()
+    def the_sums_are_right(self):
+        if not hasattr(self, "admission"):
+            return
+        admission = self.admission
+        assert admission.waiting == len(self.of(State.WAITING))
+        assert admission.downloading == len(self.of(State.DOWNLOADING))
+        assert admission.in_use == sum(one.weight for one in self.tickets)
+        taken = Counter(one.host for one in self.of(State.DOWNLOADING))
+        assert all(admission.places_of(host) == taken[host] for host in "abcde")
+        assert self.places is None or admission.downloading <= self.places
+
+    def teardown(self):
+        """Whatever has happened, all that is left comes to its end."""
+        if not hasattr(self, "admission"):
+            return
+        for one in self.of(State.DOWNLOADING):
+            self.admission.landed(one, 1, 500, 2)
+        for _ in range(3 * len(self.tickets) + 1):
+            self.limits.clear()
+            for one in self.of(State.RENDERING):
+                self.admission.leave(one)
+            self.admission.next_rendering()
+            one = self.admission.next_download(self.left(), self.has_room)
+            if one is not None:
+                self.admission.landed(one, 1, 500, 2)
+        for one in self.of(State.RENDERING):
+            self.admission.leave(one)
+        assert not [one for one in self.tickets if one.state is not State.GONE]
+
+
+Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestMachine = Machine.TestCase
