@@ -1,8 +1,8 @@
 """Crawl the same photos with Scrapy's ImagesPipeline, with ours, and with none.
 
-Four cases: photos of 500 px and of 2400 px, each without thumbnails and with two
-(50 and 270 px). Each crawl is a fresh process with a fresh store; a local server in
-another process has the photos in memory.
+Five cases: photos of 500 px and of 2400 px, each without thumbnails and with two
+(50 and 270 px), and photos of 5000 px with two. Each crawl is a fresh process with a
+fresh store; a local server in another process has the photos in memory.
 """
 
 from __future__ import annotations
@@ -30,61 +30,76 @@ from tables import print_floor, print_machine, print_runs
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
 class Case:
     """One table."""
 
-    photos: PhotoSet
+    side: int
+    """Long side of the photos, in pixels."""
+    make: Callable[[Studio, int], PhotoSet]
+    distinct: int
+    """How many photos; each is served under several URLs."""
     sources: int
-    """How many URLs; each photo is served under several."""
+    """How many URLs."""
+    few: tuple[int, int]
+    """The two numbers above for ``--quick``."""
     thumbs: dict[str, tuple[int, int]]
 
-    def title(self) -> str:
-        """Return the table's heading."""
+    def name(self) -> str:
+        """Return the heading, which ``--cases`` looks at."""
         sizes = " and ".join(str(size[0]) for size in self.thumbs.values())
-        return (
-            f"{self.photos.name} px, {f'thumbs {sizes}' if sizes else 'no thumbs'}: "
-            f"{self.sources} sources ({self.photos.describe()})"
-        )
+        return f"{self.side} px, {f'thumbs {sizes}' if sizes else 'no thumbs'}"
+
+    def quick(self) -> Case:
+        """Return the same with few images."""
+        distinct, sources = self.few
+        return replace(self, distinct=distinct, sources=sources)
 
 
-def cases(studio: Studio, *, quick: bool) -> list[Case]:
-    """Return the cases, their photos made."""
-    small = (studio.small(20), 60) if quick else (studio.small(60), 960)
-    large = (studio.large(4), 8) if quick else (studio.large(24), 96)
-    return [Case(*photos, thumbs) for photos in (small, large) for thumbs in ({}, TWO_THUMBS)]
+CASES = (
+    Case(500, Studio.small, 60, 960, (20, 60), {}),
+    Case(500, Studio.small, 60, 960, (20, 60), TWO_THUMBS),
+    Case(2400, Studio.large, 24, 96, (4, 8), {}),
+    Case(2400, Studio.large, 24, 96, (4, 8), TWO_THUMBS),
+    Case(5000, Studio.huge, 12, 36, (2, 4), TWO_THUMBS),
+)
 
 
-def run_case(case: Case, rounds: int, ours: Rival, server: ServerAddress) -> None:
+def run_case(case: Case, photos: PhotoSet, rounds: int, ours: Rival, server: ServerAddress) -> None:
     """Run and print one case."""
 
     def job_for(rival: Rival, store: str) -> CrawlJob:
-        *urls, warm_up = case.photos.urls(server.base, case.sources + 1)
+        *urls, warm_up = photos.urls(server.base, case.sources + 1)
         return CrawlJob(rival.pipeline, server.base + PAGE, warm_up, urls, store, case.thumbs)
 
     runs = run_in_turn((STOCK, ours, DOWNLOAD_ONLY), rounds, server, job_for)
     expect_images(runs, case.sources)
     sizes = list(case.thumbs.values())
-    codec = median(codec_ms(case.photos.files, sizes) for _ in range(rounds))
-    print_runs(case.title(), runs)
+    codec = median(codec_ms(photos.files, sizes) for _ in range(rounds))
+    print_runs(f"{case.name()}: {case.sources} sources ({photos.describe()})", runs)
     print_floor(runs, codec)
     print(flush=True)
 
 
 def main(arguments: Namespace) -> None:
-    """Run and print all cases."""
+    """Run and print the cases asked for."""
     studio = Studio(arguments.photos, arguments.cache)
-    all_cases = cases(studio, quick=arguments.quick)
+    cases = [case for case in CASES if case.name() in arguments.cases]
+    if arguments.quick:
+        cases = [case.quick() for case in cases]
+    photos = [case.make(studio, case.distinct) for case in cases]
     print_machine(arguments.rounds, arguments.ours)
+    ours = replace(OURS, pipeline=arguments.ours)
     with serving(studio.folder) as server:
-        for case in all_cases:
-            run_case(case, arguments.rounds, replace(OURS, pipeline=arguments.ours), server)
+        for case, its_photos in zip(cases, photos, strict=True):
+            run_case(case, its_photos, arguments.rounds, ours, server)
 
 
 if __name__ == "__main__":
     try:
-        main(options.parse(__doc__ or ""))
+        main(options.parse(__doc__ or "", cases=[case.name() for case in CASES]))
     except CrawlFailed as failed:
         sys.exit(f"Nothing to compare: {failed}")

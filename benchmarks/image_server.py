@@ -5,15 +5,24 @@ and serves until its standard input ends, so it cannot outlive whoever started i
 A query string is ignored: ``/500/7.jpg?copy=3`` is one more source for one file.
 Does as little per request as a server can, for it shares the cores with the crawl;
 ``/cpu`` tells what it used, so that the benchmarks can say so.
+
+``--latency-ms`` lets each image wait, and has the transfers counted that are open at
+once: ``/transfers`` tells the most of them since it was last asked. ``--hosts`` serves
+on 127.0.0.1, 127.0.0.2 and so on, each a host of its own to a crawler; Linux has all
+of 127.0.0.0/8 on loopback.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
@@ -28,11 +37,46 @@ _TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
+@dataclass(frozen=True)
+class Transfers:
+    """How many images were under way at once, at most."""
+
+    in_all: int
+    per_host: int
+    """To the host that had the most."""
+
+
+@dataclass
+class TransferCount:
+    """Counts the images under way: asked for, and not yet handed to the network whole."""
+
+    now: Counter[str] = field(default_factory=Counter)
+    most: int = 0
+    most_per_host: int = 0
+
+    def begin(self, host: str) -> None:
+        """Count one more to *host*."""
+        self.now[host] += 1
+        self.most = max(self.most, self.now.total())
+        self.most_per_host = max(self.most_per_host, self.now[host])
+
+    def end(self, host: str, transfers: int = 1) -> None:
+        """Count *transfers* less to *host*."""
+        self.now[host] -= transfers
+
+    def told(self) -> bytes:
+        """Return the maxima as JSON, and forget them."""
+        told = json.dumps([self.most, self.most_per_host]).encode()
+        self.most = self.most_per_host = 0
+        return told
+
+
 class ImageProtocol(asyncio.Protocol):
     """Answers the GET requests of one kept-alive connection, in order."""
 
-    def __init__(self, answers: dict[bytes, tuple[bytes, bytes]]) -> None:
+    def __init__(self, answers: dict[bytes, tuple[bytes, bytes]], count: TransferCount) -> None:
         self.answers = answers
+        self.count = count
         self.unread = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,12 +92,56 @@ class ImageProtocol(asyncio.Protocol):
             path = head.split(b" ", 2)[1].split(b"?", 1)[0]
             if path == b"/cpu":
                 self._send(*as_answer(str(time.process_time()).encode(), "text/plain"))
+            elif path == b"/transfers":
+                self._send(*as_answer(self.count.told(), "application/json"))
             else:
-                self._send(*self.answers.get(path, (_NOT_FOUND, b"")))
+                self._answer(*self.answers.get(path, (_NOT_FOUND, b"")))
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        self._send(head, body)
 
     def _send(self, head: bytes, body: bytes) -> None:
         self.transport.write(head)
         self.transport.write(body)
+
+
+class LateProtocol(ImageProtocol):
+    """Lets each image and page wait, and counts what is under way."""
+
+    latency_s = 0.0  # set once, before the first connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask to be told when all that was written is with the network."""
+        super().connection_made(transport)
+        self.host: str = self.transport.get_extra_info("sockname")[0]
+        self.transport.set_write_buffer_limits(high=0)
+        self.under_way = 0
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Count nothing of this connection any more."""
+        self.count.end(self.host, self.under_way)
+        self.under_way = 0
+
+    def resume_writing(self) -> None:
+        """Count what was written as through."""
+        self._end()
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        self.under_way += 1
+        self.count.begin(self.host)
+        asyncio.get_running_loop().call_later(self.latency_s, self._send_late, head, body)
+
+    def _send_late(self, head: bytes, body: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._send(head, body)
+        if not self.transport.get_write_buffer_size():  # else resume_writing follows
+            self._end()
+
+    def _end(self) -> None:
+        if self.under_way:  # resume_writing also comes for answers that are not counted
+            self.under_way -= 1
+            self.count.end(self.host)
 
 
 def as_answer(body: bytes, content_type: str) -> tuple[bytes, bytes]:
@@ -72,40 +160,73 @@ def load(folder: Path) -> dict[bytes, tuple[bytes, bytes]]:
     return answers
 
 
-async def serve(folder: Path) -> None:
+def address(host: int) -> str:
+    """Return the loopback address of the *host*-th host, counted from 0."""
+    return f"127.0.0.{host + 1}"
+
+
+async def serve(folder: Path, hosts: int, latency_s: float) -> None:
     """Serve *folder* until standard input ends."""
-    answers = load(folder)
+    answers, count = load(folder), TransferCount()
+    LateProtocol.latency_s = latency_s
+    protocol = LateProtocol if latency_s else ImageProtocol
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: ImageProtocol(answers), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    port = 0  # any that is free, then the same for all
+    for i in range(hosts):
+        server = await loop.create_server(lambda: protocol(answers, count), address(i), port)
+        port = server.sockets[0].getsockname()[1]
+    print(port, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 class ServerAddress:
-    """Where a running image server is, and what it has cost."""
+    """Where a running image server is, what it has cost, and what it has seen."""
 
-    def __init__(self, port: int) -> None:
-        self.base = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, hosts: int = 1) -> None:
+        self.bases = [f"http://{address(i)}:{port}" for i in range(hosts)]
+        self.base = self.bases[0]
 
     def cpu_s(self) -> float:
         """Return the server's CPU seconds, user and system, since its start."""
-        with urlopen(f"{self.base}/cpu", timeout=10) as response:
-            return float(response.read())
+        return float(self._ask("/cpu"))
+
+    def transfers(self) -> Transfers:
+        """Return the most images under way at once since this was last asked.
+
+        0 for a server without latency, which does not count.
+        """
+        return Transfers(*json.loads(self._ask("/transfers")))
+
+    def _ask(self, path: str) -> bytes:
+        with urlopen(f"{self.base}{path}", timeout=10) as response:
+            answer: bytes = response.read()
+        return answer
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[ServerAddress]:
+def serving(folder: Path, *, hosts: int = 1, latency_ms: float = 0.0) -> Iterator[ServerAddress]:
     """Run the server of *folder* as a child process for the time of the block."""
     command = [sys.executable, __file__, str(folder)]
+    command += [f"--hosts={hosts}", f"--latency-ms={latency_ms}"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
         try:
             assert server.stdout is not None
-            yield ServerAddress(int(server.stdout.readline()))
+            yield ServerAddress(int(server.stdout.readline()), hosts)
         finally:
             server.terminate()
 
 
+def main() -> None:
+    """Serve as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--hosts", type=int, default=1)
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.folder, arguments.hosts, arguments.latency_ms / 1000))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    main()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from machine import busy_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from image_server import ServerAddress
+    from image_server import ServerAddress, Transfers
 
 LOG_CHARACTERS = 4000
 ONE_CRAWL = Path(__file__).with_name("one_crawl.py")
@@ -54,6 +54,8 @@ class Run:
     """What the image server used meanwhile."""
     other_cores: float | None
     """How many cores processes that are not ours kept busy meanwhile, or None."""
+    transfers: Transfers
+    """What the image server saw meanwhile; nothing, where it does not count."""
     log: str
     """The end of what the crawl wrote to standard error."""
 
@@ -109,6 +111,7 @@ def run_once(job: CrawlJob, folder: str, server: ServerAddress) -> Run:
     """
     report_file = Path(folder, "report.json")
     report_file.unlink(missing_ok=True)
+    server.transfers()  # forgets what was before
     server_before, busy_before, known_before = server.cpu_s(), busy_s(), _known_cpu_s()
     began = time.perf_counter()
     log = _run_process(job, folder, report_file)
@@ -119,7 +122,8 @@ def run_once(job: CrawlJob, folder: str, server: ServerAddress) -> Run:
     if busy_before is not None and busy_after is not None:
         known = _known_cpu_s() - known_before + server_cpu_s
         others = max(0.0, busy_after - busy_before - known) / span
-    return Run(CrawlReport.from_json(report_file.read_text()), server_cpu_s, others, log)
+    report = CrawlReport.from_json(report_file.read_text())
+    return Run(report, server_cpu_s, others, server.transfers(), log)
 
 
 def _run_process(job: CrawlJob, folder: str, report_file: Path) -> str:
@@ -131,7 +135,7 @@ def _run_process(job: CrawlJob, folder: str, report_file: Path) -> str:
             stderr=log,
             text=True,
             cwd=folder,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         ) as process,
     ):
@@ -140,7 +144,7 @@ def _run_process(job: CrawlJob, folder: str, report_file: Path) -> str:
         except subprocess.TimeoutExpired:
             raise CrawlFailed(f"{job.pipeline}: not done in {job.time_limit_s} s") from None
         finally:
-            _kill_group(process)
+            kill_group(process)
         log.seek(0)
         end_of_log = log.read()[-LOG_CHARACTERS:]
         if process.returncode or not report_file.exists():
@@ -148,19 +152,20 @@ def _run_process(job: CrawlJob, folder: str, report_file: Path) -> str:
         return end_of_log
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return ours, the entries of PYTHONPATH made absolute: the crawl runs elsewhere."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     path = os.pathsep.join(str(Path(entry).resolve()) for entry in entries if entry)
     return {**os.environ, "PYTHONPATH": path}
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    """End the crawl and the workers it may have started, if any are left."""
-    if process.returncode is None and not hasattr(os, "killpg"):
-        process.kill()
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """End the crawl, and the children it may have left behind."""
+    if hasattr(os, "killpg"):
+        with suppress(OSError):  # nothing is left: the rule
+            os.killpg(process.pid, signal.SIGKILL)
     elif process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
 
 
 def _known_cpu_s() -> float:

@@ -9,6 +9,13 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+MARKS = 10
+"""How many marks ``fake_crawl.py`` reports."""
+IMAGE_EVERY = 100
+"""In it, one in so many sources is an image."""
+ITEMS_AT_ONCE = 64
+"""In it, so many items are under way."""
+
 TWO_THUMBS = {"small": (50, 50), "big": (270, 270)}
 """The sizes of the Scrapy documentation's own example, in pixels."""
 
@@ -33,7 +40,9 @@ class CrawlJob:
     time_limit_s: int = 300
     """After this the process is killed."""
     weigh: bool = False
-    """Whether to measure ``kept_rss_mib``; the garbage collection of it stalls the loop."""
+    """Whether to measure ``kept_rss_mib``, which takes a garbage collection."""
+    urls_per_item: int = 4
+    """Photos of one thing on one page of a shop, about."""
 
     def to_json(self) -> str:
         """Return the job as the text *from_json* reads."""
@@ -49,12 +58,12 @@ class CrawlJob:
 
 @dataclass(frozen=True)
 class CrawlReport:
-    """What one crawl process measured of itself, from the end of the warm-up on."""
+    """What one crawl measured of its process and children, from the end of the warm-up on."""
 
     wall_s: float
-    """First measured item to the spider's close, the pipeline's close included."""
+    """First measured item to the engine's stop, the pipeline's close included."""
     cpu_s: float
-    """User and system, all threads, and child processes that have ended."""
+    """User and system, all threads, and all child processes."""
     images: int
     """Successful sources in the items' ``images`` fields, without the warm-up's."""
     responses: int
@@ -62,10 +71,15 @@ class CrawlReport:
     errors: int
     """Lines logged at ERROR."""
     peak_rss_mib: float
-    """Largest resident size of the process, of its whole life."""
+    """Largest resident size of the process, of its whole life, and added to it
+    ``children_peak_rss_mib``."""
     kept_rss_mib: float
     """Resident size once all items are done (after a garbage collection), beyond that
-    at the end of the warm-up. 0.0 unless asked for."""
+    at the end of the warm-up; children included. 0.0 unless asked for."""
+    children: int
+    """Child processes that lived when all items were done."""
+    children_peak_rss_mib: float
+    """Sum of their largest resident sizes."""
     longest_stall_ms: float
     """Longest time the event loop was late for a timer."""
     p99_stall_ms: float
@@ -79,3 +93,31 @@ class CrawlReport:
     def from_json(cls, text: str) -> CrawlReport:
         """Return the report that *to_json* wrote."""
         return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far ``fake_crawl.py`` has come, and what it weighs."""
+
+    sources: int
+    wall_s: float
+    """Since the first source."""
+    rss_mib: float
+    """Resident size after a garbage collection, children included."""
+    children_rss_mib: float
+    """The children's part of it."""
+    images: int
+    """Sources so far that came to be in an item's ``images``."""
+
+    def lost(self) -> int:
+        """Return how many images are missing for certain: an item under way has one at most."""
+        return max(0, self.sources // IMAGE_EVERY - ITEMS_AT_ONCE - self.images)
+
+    def to_json(self) -> str:
+        """Return the mark as one line, which *from_json* reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Mark:
+        """Return the mark that *to_json* wrote."""
+        return cls(**json.loads(line))

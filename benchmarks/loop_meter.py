@@ -1,15 +1,18 @@
-"""Measure the process this runs in: the event loop's stalls, CPU, memory.
-
-The standard library only; memory needs Linux's ``/proc`` and is 0.0 elsewhere.
-"""
+"""Measure the process this runs in and its children: the event loop's stalls, CPU, memory."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from family import children_cpu_s, rss_mib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 TICK_S = 0.002
 """How often the loop is asked to show that it is alive."""
@@ -24,6 +27,7 @@ class LoopMeter:
     with the downloader alone, measured in the same minute.
     """
 
+    begun = False
     ended = False
 
     def begin(self) -> None:
@@ -35,24 +39,33 @@ class LoopMeter:
         self.loop = asyncio.get_running_loop()
         self.late_s: list[float] = []
         self.rss_before_mib = rss_mib()
-        self.cpu_before_s = cpu_s()
+        self.children_before_s = children_cpu_s()
+        self.own_before_s = time.process_time()
         self.began_s = time.perf_counter()
+        self.begun = True
         self._ask()
 
     def end(self) -> None:
         """Stop measuring. Without ``begin`` nothing was measured, and ``ended`` says so."""
-        if not hasattr(self, "began_s"):
+        if not self.begun:
             return
         self.ended = True
         self.wall_s = time.perf_counter() - self.began_s
-        self.cpu_used_s = cpu_s() - self.cpu_before_s
-        self.timer.cancel()
-        self.late_s.append(max(0.0, self.loop.time() - self.due_s))
+        self._stop_asking()
+        own_s = time.process_time() - self.own_before_s
+        self.cpu_used_s = own_s + children_cpu_s() - self.children_before_s
+
+    def aside(self, look: Callable[[], _T]) -> _T:
+        """Return what *look* returns; the time it takes is no stall."""
+        self._stop_asking()
+        seen = look()
+        self._ask()
+        return seen
 
     def kept_mib(self) -> float:
-        """Return how much larger the process is now than at ``begin``.
+        """Return how much larger process and children are now than at ``begin``.
 
-        Collects garbage first, which stalls the loop: for crawls whose stalls are not asked for.
+        Garbage is collected first; to be called ``aside``.
         """
         gc.collect()
         return rss_mib() - self.rss_before_mib
@@ -69,36 +82,10 @@ class LoopMeter:
         self.due_s = self.loop.time() + TICK_S
         self.timer = self.loop.call_later(TICK_S, self._answer)
 
+    def _stop_asking(self) -> None:
+        self.timer.cancel()
+        self.late_s.append(max(0.0, self.loop.time() - self.due_s))
+
     def _answer(self) -> None:
         self.late_s.append(max(0.0, self.loop.time() - self.due_s))
         self._ask()
-
-
-def cpu_s() -> float:
-    """Return the CPU seconds of this process, and of its children that have ended."""
-    children = os.times()
-    return time.process_time() + children.children_user + children.children_system
-
-
-def rss_mib() -> float:
-    """Return the resident size of this process."""
-    return _status_mib("VmRSS")
-
-
-def peak_rss_mib() -> float:
-    """Return the largest resident size this process ever had.
-
-    Not ``ru_maxrss``: Linux hands that on from the parent through ``exec``, so a large
-    parent would show as a large child.
-    """
-    return _status_mib("VmHWM")
-
-
-def _status_mib(name: str) -> float:
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return 0.0
-    for line in status.read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    return 0.0

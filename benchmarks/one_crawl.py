@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from family import children_alive, children_peak_rss_mib, own_peak_rss_mib
 from job import CrawlJob, CrawlReport
-from loop_meter import LoopMeter, peak_rss_mib
+from loop_meter import LoopMeter
 from scrapy import Spider, signals
 from scrapy.crawler import AsyncCrawlerProcess
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from scrapy.http import Response
-
-URLS_PER_ITEM = 4
-"""Photos of one thing on one page of a shop, about."""
 
 
 class PhotoSpider(Spider):
@@ -39,7 +37,8 @@ class PhotoSpider(Spider):
         crawler.signals.connect(spider.on_item, signals.item_scraped)
         crawler.signals.connect(spider.on_item, signals.item_error)
         crawler.signals.connect(spider.on_idle, signals.spider_idle)
-        crawler.signals.connect(spider.on_closed, signals.spider_closed)
+        # Not spider_closed: pipelines listen to that as well, and all are called at once.
+        crawler.signals.connect(spider.on_stopped, signals.engine_stopped)
         return spider
 
     def __init__(self, job: CrawlJob) -> None:
@@ -50,6 +49,8 @@ class PhotoSpider(Spider):
         self.warmed_up = asyncio.Event()
         self.images = 0
         self.kept_mib = 0.0
+        self.children = 0
+        self.children_peak_mib = 0.0
 
     async def parse(self, _response: Response) -> AsyncIterator[dict[str, Any]]:
         """Yield the warm-up item, wait until it is through, measure from then on."""
@@ -57,9 +58,9 @@ class PhotoSpider(Spider):
         await self.warmed_up.wait()
         self.responses_before = self._stat("downloader/response_count")
         self.meter.begin()
-        urls = self.job.urls
-        for i in range(0, len(urls), URLS_PER_ITEM):
-            yield {"image_urls": urls[i : i + URLS_PER_ITEM]}
+        urls, per_item = self.job.urls, self.job.urls_per_item
+        for i in range(0, len(urls), per_item):
+            yield {"image_urls": urls[i : i + per_item]}
 
     def on_item(self, item: dict[str, Any]) -> None:
         """Count what the pipeline brought, if anything."""
@@ -68,13 +69,19 @@ class PhotoSpider(Spider):
         self.warmed_up.set()
 
     def on_idle(self) -> None:
-        """Weigh the process: all items are done, nothing is closed yet."""
+        """Weigh the processes: all items are done, nothing is closed yet."""
+        if self.meter.begun:
+            self.meter.aside(self._weigh)
+
+    def on_stopped(self) -> None:
+        """Stop the clock: the pipeline is closed, and its children have ended."""
+        self.meter.end()
+
+    def _weigh(self) -> None:
+        self.children = children_alive()
+        self.children_peak_mib = children_peak_rss_mib()
         if self.job.weigh:
             self.kept_mib = self.meter.kept_mib()
-
-    def on_closed(self) -> None:
-        """Stop the clock: the pipeline is closed by now."""
-        self.meter.end()
 
     def report(self) -> CrawlReport:
         """Return what was measured; to be called after the crawl."""
@@ -84,8 +91,10 @@ class PhotoSpider(Spider):
             images=self.images,
             responses=self._stat("downloader/response_count") - self.responses_before,
             errors=self._stat("log_count/ERROR"),
-            peak_rss_mib=peak_rss_mib(),
+            peak_rss_mib=own_peak_rss_mib() + self.children_peak_mib,
             kept_rss_mib=self.kept_mib,
+            children=self.children,
+            children_peak_rss_mib=self.children_peak_mib,
             longest_stall_ms=self.meter.longest_stall_ms(),
             p99_stall_ms=self.meter.p99_stall_ms(),
         )

@@ -9,6 +9,7 @@ Made once, then found in the cache folder.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import random
@@ -29,6 +30,12 @@ RECIPE = "recipe-1"
 GRAIN = 14
 """Amplitude of the grain, in 8-bit levels either way. Chosen so that the 2400 px
 set comes to about 1.6 bits a pixel at quality 85-90."""
+
+FINE_GRAIN = 8
+"""The same for the 5000 px set: about 1.2 bits a pixel, as sensors of that many have."""
+
+COARSE_GRAIN = 200
+"""The same for photos that shall be heavy, 10 bits a pixel, and yet quick to decode."""
 
 TRUNCATED_AT = 0.6
 """Share of the bytes of a truncated photo that is served."""
@@ -82,6 +89,21 @@ class Studio:
         """Return *count* JPEGs whose long side is 2400 px."""
         return self._jpegs("2400", "upscaled to a long side of 2400 px", 2400, count)
 
+    def huge(self, count: int) -> PhotoSet:
+        """Return *count* JPEGs whose long side is 5000 px."""
+        return self._jpegs("5000", "upscaled to a long side of 5000 px", 5000, count, FINE_GRAIN)
+
+    def tiny(self, count: int) -> PhotoSet:
+        """Return *count* JPEGs of 10 to 21 KiB."""
+        return self._jpegs("260", "long side 260 px", 260, count)
+
+    def heavy(self, count: int) -> PhotoSet:
+        """Return *count* JPEGs of about 5 MB."""
+        files = tuple(
+            self._made("heavy", f"{i}.jpg", functools.partial(self._heavy, i)) for i in range(count)
+        )
+        return PhotoSet("heavy", "upscaled to 2300x1725, coarse grain, quality 98, 4:2:0", files)
+
     def jpeg_6mp(self) -> PhotoSet:
         """Return one baseline JPEG of 3000x2000."""
         return self._one(
@@ -103,32 +125,38 @@ class Studio:
             self._truncated_12mp,
         )
 
-    def _jpegs(self, name: str, about: str, side: int, count: int) -> PhotoSet:
-        files = []
-        for i in range(count):
-            file = self.folder / name / f"{i}.jpg"
-            _make_once(file, lambda i=i: self._scaled_jpeg(i, side))  # type: ignore[misc]
-            files.append(file)
-        return PhotoSet(name, f"{about}, quality 85-90, 4:2:0, 1 in 5 progressive", tuple(files))
+    def _jpegs(self, name: str, about: str, side: int, count: int, grain: int = GRAIN) -> PhotoSet:
+        files = tuple(
+            self._made(name, f"{i}.jpg", functools.partial(self._scaled_jpeg, i, side, grain))
+            for i in range(count)
+        )
+        return PhotoSet(name, f"{about}, quality 85-90, 4:2:0, 1 in 5 progressive", files)
 
     def _one(self, name: str, about: str, file_name: str, make: Callable[[], bytes]) -> PhotoSet:
+        return PhotoSet(name, about, (self._made(name, file_name, make),))
+
+    def _made(self, name: str, file_name: str, make: Callable[[], bytes]) -> Path:
         file = self.folder / name / file_name
         _make_once(file, make)
-        return PhotoSet(name, about, (file,))
+        return file
 
     def _original(self, i: int) -> Image.Image:
         with Image.open(self.originals[i % len(self.originals)]) as image:
             return image.convert("RGB")
 
-    def _scaled_jpeg(self, i: int, side: int) -> bytes:
+    def _scaled_jpeg(self, i: int, side: int, grain: int) -> bytes:
         image = self._original(i)
         factor = side / max(image.size)
         size = (round(image.width * factor), round(image.height * factor))
-        image = with_grain(image.resize(size, Image.Resampling.LANCZOS), seed=i)
+        image = with_grain(image.resize(size, Image.Resampling.LANCZOS), seed=i, amplitude=grain)
         return encode_jpeg(image, quality=85 + i % 6, progressive=(i + 1) % 5 == 0)
 
     def _fitted(self, size: tuple[int, int], i: int) -> Image.Image:
         return with_grain(ImageOps.fit(self._original(i), size), seed=i)
+
+    def _heavy(self, i: int) -> bytes:
+        image = ImageOps.fit(self._original(i), (2300, 1725))
+        return encode_jpeg(with_grain(image, seed=i, amplitude=COARSE_GRAIN), quality=98)
 
     def _jpeg_6mp(self) -> bytes:
         return encode_jpeg(self._fitted((3000, 2000), 0), quality=88)
@@ -150,14 +178,14 @@ class Studio:
         return out.getvalue()
 
 
-def with_grain(image: Image.Image, seed: int) -> Image.Image:
+def with_grain(image: Image.Image, seed: int, amplitude: int = GRAIN) -> Image.Image:
     """Return *image* (RGB) with a fixed grey grain of about 1.5 px added."""
     width, height = image.size
     # Not effect_noise: that draws from the C library's generator, which differs by platform.
     raw = random.Random(seed).randbytes(width * height)
     grain = Image.frombytes("L", image.size, raw).filter(ImageFilter.BoxBlur(0.5))
-    brighter = grain.point([max(0, (v - 128) * GRAIN // 64) for v in range(256)])
-    darker = grain.point([max(0, (128 - v) * GRAIN // 64) for v in range(256)])
+    brighter = grain.point([max(0, (v - 128) * amplitude // 64) for v in range(256)])
+    darker = grain.point([max(0, (128 - v) * amplitude // 64) for v in range(256)])
     image = ImageChops.add(image, Image.merge("RGB", [brighter] * 3))
     return ImageChops.subtract(image, Image.merge("RGB", [darker] * 3))
 

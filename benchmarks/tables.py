@@ -43,6 +43,7 @@ COLUMNS = (
     Column("CPU ms/image", cpu_ms, 2),
     Column("images/s", lambda run: run.report.images / run.report.wall_s, 0, more_is_better=True),
     Column("peak MiB", lambda run: run.report.peak_rss_mib, 0),
+    Column("children", lambda run: run.report.children, 0, compared=False),
     Column("longest stall ms", lambda run: run.report.longest_stall_ms, 1),
     Column("p99 stall ms", lambda run: run.report.p99_stall_ms, 1),
     Column("server ms/image", server_ms, 2, compared=False),
