@@ -49,8 +49,8 @@ class Burst:
 
 
 BURSTS = (
-    Burst("heavy on one host", Studio.heavy, 8, 400, 40, 1, 350),
-    Burst("heavy on sixty hosts", Studio.heavy, 8, 400, 40, HOSTS, 350),
+    Burst("heavy on one host", Studio.heavy, 8, 400, 24, 1, 350),
+    Burst("heavy on sixty hosts", Studio.heavy, 8, 400, 24, HOSTS, 350),
     Burst("tiny on one host", Studio.tiny, 60, 3000, 300, 1, 150),
 )
 

@@ -71,15 +71,18 @@ def largest(image: JpegImageFile, box: tuple[int, int]) -> Image.Image:
     size = (max(round(full[0] * factor), 1), max(round(full[1] * factor), 1))
     mode = "YCbCr" if max(size) >= HALVED else None
     drafted = image.draft(mode, (MARGIN * size[0], MARGIN * size[1]))
-    picture = drafted[1] if drafted else (0, 0, *full)
+    picture: tuple[float, float, float, float] = drafted[1] if drafted else (0, 0, *full)
     if image.mode != "YCbCr":
         return image.resize(size, Resampling.LANCZOS, picture, MARGIN)
-    luma = image.getchannel("Y").resize(size, Resampling.LANCZOS, picture, MARGIN)
+    luma = image.convert("L").resize(size, Resampling.LANCZOS, picture, MARGIN)
     colours: Image.Image = image
     if image.size == full and [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]:
-        # Each of a 4:2:0 is there four times now.
-        colours = image.resize(((full[0] + 1) // 2, (full[1] + 1) // 2), Resampling.NEAREST)
-        picture = (0, 0, full[0] / 2, full[1] / 2)
+        # The decoder made four of each. The first of them lies a quarter off their midst.
+        columns, rows = (full[0] + 1) // 2, (full[1] + 1) // 2
+        firsts = (0, 0, 2 * columns - 1, 2 * rows - 1)
+        colours = image.resize((columns, rows), Resampling.NEAREST, firsts)
+        right, bottom = min(full[0] / 2 + 0.25, columns), min(full[1] / 2 + 0.25, rows)
+        picture = (0.25, 0.25, right, bottom)
     # An odd side is not halved, or its colours would be stretched.
     halves = (size[0] // (2 - size[0] % 2), size[1] // (2 - size[1] % 2))
     colours = colours.resize(halves, Resampling.HAMMING, picture, MARGIN)

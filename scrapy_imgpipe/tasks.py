@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from enum import Enum
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from scrapy_imgpipe.imaging import (
     upright,
 )
 from scrapy_imgpipe.records import Rendition, checksum
-from scrapy_imgpipe.stores import Store
+from scrapy_imgpipe.stores import Stat, Store
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -157,22 +157,17 @@ def convert(
     return flat, BytesIO(encode_jpeg(flat))
 
 
-def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
-    store: Store,
-    plan: Plan,
-    full: str,
-    thumbs: Mapping[str, str],
-    expires: int,
-    now: float,
-    any_content: bool,  # noqa: FBT001 - as above
-    remake: Callable[[bytes, str], Output] | None = None,
-) -> Saved | Callable[[], Saved | None] | None:
-    """Return what is stored for a source, or None where it has to be downloaded.
+class Lack(Enum):
+    """What :func:`look_up` answers where a source is stored, but not all of it."""
 
-    Where thumbnails are missing, damaged or of another size, what comes back is a
-    function instead: it makes them from the stored full image, and returns the rest.
+    THUMBS = "thumbs"
 
-    Args:
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What there should be in the store for one source.
+
+    Attributes:
         store: where to look.
         plan: which thumbnails there should be.
         full: path of the full image.
@@ -181,61 +176,105 @@ def look_up(  # noqa: PLR0913, PLR0917 - one question, asked from one place
         now: Unix seconds.
         any_content: whether files that are no image are good as well, because
             overridden methods decide what is stored.
+        any_size: whether a thumbnail's size does not matter, as above.
+    """
+
+    store: Store
+    plan: Plan
+    full: str
+    thumbs: Mapping[str, str]
+    expires: int
+    now: float
+    any_content: bool = False
+    any_size: bool = False
+
+
+def is_there(wanted: Wanted) -> Stat | None:
+    """Return the full image's stat where it is fresh; a first look, that reads nothing."""
+    stat = wanted.store.stat(wanted.full)
+    if stat is None or not stat.bytes:
+        return None
+    fresh = judge(stat.modified, wanted.now, wanted.expires) is Verdict.FRESH
+    return stat if fresh else None
+
+
+def look_up(wanted: Wanted) -> Saved | Lack | None:
+    """Return what is stored for a source, or None where it has to be downloaded.
+
+    Where thumbnails are missing, damaged or of another size, :func:`mend` makes them.
+    """
+    seen = _look(wanted)
+    if seen is None:
+        return None
+    return seen.saved if all(seen.thumbs.values()) else Lack.THUMBS
+
+
+def mend(wanted: Wanted, remake: Callable[[bytes, str], Output] | None = None) -> Saved | None:
+    """As :func:`look_up`, and make from the stored full image what is lacking.
+
+    None where the full image is not good enough for it.
+
+    Args:
+        wanted: as for :func:`look_up`.
         remake: makes one thumbnail, by name, from the stored full image, where
             an overridden method decides how it looks.
     """
-    stat = store.stat(full)
-    if stat is None or not stat.bytes or judge(stat.modified, now, expires) is not Verdict.FRESH:
+    seen = _look(wanted)
+    if seen is None:
         return None
-    data = store.get(full)
-    found = _output_of(full, None, data, plan, any_content=any_content)
-    if found is None:
-        return None
-    outputs = {
-        name: _output_of(path, name, store.get(path), plan, any_content=any_content)
-        for name, path in thumbs.items()
-    }
-    sizes = _sizes(found, plan) if remake is None and found.format else {}
-    for name, output in outputs.items():
-        if output is not None and sizes and (output.width, output.height) != sizes[name]:
-            outputs[name] = None
-    saved = Saved(checksum(found.data), _details(found, outputs.values()), stat.modified)
-    if all(outputs.values()):
-        return saved
-    return partial(_mend, saved, found, outputs, store, plan, thumbs, remake)
-
-
-def _mend(  # noqa: PLR0913, PLR0917 - the second half of look_up
-    saved: Saved,
-    found: Output,
-    outputs: dict[str, Output | None],
-    store: Store,
-    plan: Plan,
-    thumbs: Mapping[str, str],
-    remake: Callable[[bytes, str], Output] | None,
-) -> Saved | None:
-    """Make the missing ones of *outputs*; None where the stored image is not good enough."""
-    missing = {name for name, output in outputs.items() if output is None}
+    if all(seen.thumbs.values()):
+        return seen.saved
+    missing = {name for name, output in seen.thumbs.items() if output is None}
     try:
         if remake is not None:
-            restored = [remake(found.data, name) for name in outputs if name in missing]
+            restored = [remake(seen.full.data, name) for name in seen.thumbs if name in missing]
         else:
-            pictures = render(found.data, plan, only=missing)
-            restored = [_output(picture, "", thumbs) for picture in pictures]
+            pictures = render(seen.full.data, wanted.plan, only=missing)
+            restored = [_output(picture, "", wanted.thumbs) for picture in pictures]
     except (ImageBroken, SourceRejected):
         return None
     try:
-        store.put_all([(output.path, output.data) for output in restored])
+        wanted.store.put_all([(output.path, output.data) for output in restored])
     except StoreFailed as error:  # what is there stays good
-        return replace(saved, trouble=error.reason)
-    outputs = outputs | {output.name or "": output for output in restored}
+        return replace(seen.saved, trouble=error.reason)
+    outputs = seen.thumbs | {output.name or "": output for output in restored}
     return replace(
-        saved,
-        details=_details(found, outputs.values()),
+        seen.saved,
+        details=_details(seen.full, outputs.values()),
         restored=len(restored),
         written=sum(len(output.data) for output in restored),
         files=len(restored),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look into the store found; a thumbnail that is not good is None."""
+
+    full: Output
+    thumbs: dict[str, Output | None]
+    saved: Saved
+
+
+def _look(wanted: Wanted) -> _Seen | None:
+    stat = is_there(wanted)
+    if stat is None:
+        return None
+    store, plan, any_content = wanted.store, wanted.plan, wanted.any_content
+    data = store.get(wanted.full)
+    full = _output_of(wanted.full, None, data, plan, any_content=any_content)
+    if full is None:
+        return None
+    thumbs = {
+        name: _output_of(path, name, store.get(path), plan, any_content=any_content)
+        for name, path in wanted.thumbs.items()
+    }
+    sizes = _sizes(full, plan) if full.format and not wanted.any_size else {}
+    for name, output in thumbs.items():
+        if output is not None and sizes and (output.width, output.height) != sizes[name]:
+            thumbs[name] = None
+    details = _details(full, thumbs.values())
+    return _Seen(full, thumbs, Saved(checksum(full.data), details, stat.modified))
 
 
 def _sizes(full: Output, plan: Plan) -> dict[str, tuple[int, int]]:

@@ -1,10 +1,9 @@
 """The one bridge between the event loop and those who do the work.
 
 Runs under the asyncio reactor, under any other Twisted reactor and without a
-reactor; knows nothing of images. The work is done by threads, or by worker processes
-that each serve one thread at a time: Pillow and hashlib release the interpreter lock
-where the time goes, but a busy event loop gives it back late, and small images ask
-for it often.
+reactor; knows nothing of images. Threads do the work, or worker processes that serve
+one thread at a time: Pillow and hashlib release the interpreter lock where the time
+goes, but a busy event loop gives it back late, and small images ask for it often.
 
 Whoever asks gets an answer, also when a thread cannot be had or the crawl ends.
 All state belongs to the event loop, but for the two ends of ``_waiting``: the
@@ -21,18 +20,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 from twisted.internet.defer import Deferred
 
 from scrapy_imgpipe.errors import HookFailed
+from scrapy_imgpipe.processes.outcomes import Outcome, outcome
 from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.surroundings import surroundings
 
-#: How long the event loop may stand still for a hook that is asked on it. Not
-#: measured; only a hook that would wait for ever comes near it.
+#: How long the event loop may stand still for a hook that is asked on it. Not measured.
 PATIENCE_SECONDS = 30.0
 
 #: Largest source, in bytes, that goes to a process unless all do.
@@ -40,6 +39,9 @@ PROCESS_BYTES = 256 << 10
 
 #: How many small sources threads take before any goes to a process unless all do.
 FEW_SOURCES = 64
+
+#: How much short work threads do before any goes to a process unless all does.
+FEW_PIECES = 256
 
 #: What a worker process imports at its start, lest its first call waits for it.
 _MODULES = ("scrapy_imgpipe.tasks",)
@@ -52,7 +54,18 @@ _P = ParamSpec("_P")
 
 #: What stands for work that is under way: awaitable, each in its own world.
 Answer: TypeAlias = "asyncio.Future[Any] | Deferred[Any]"
-_Waiting: TypeAlias = "deque[tuple[Callable[..., Any], tuple[Any, ...], Answer]]"
+
+
+class _Piece(NamedTuple):
+    """Short work that waits for its batch."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    sieve: Callable[..., Any] | None
+    answer: Answer
+
+
+_Waiting: TypeAlias = deque[_Piece]
 
 _POOL, _LINE = "pool", "line"
 
@@ -74,7 +87,7 @@ class Workers:
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
         self._processes = Processes(_MODULES, surroundings, level)
-        self._small = 0
+        self._small = self._pieces = 0
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: set[Answer] = set()  # what somebody awaits
@@ -94,7 +107,7 @@ class Workers:
         """
         return await self._run(_POOL, functools.partial(function, *args, **kwargs))
 
-    async def render(self, function: Callable[..., _T], data: bytes, /, *args: Any) -> _T:
+    async def render(self, function: Callable[..., _T], data: bytes | None, /, *args: Any) -> _T:
         """As :meth:`run`, for what can as well be done by a worker process.
 
         *function* must be found by its name and not change its arguments. What it
@@ -105,9 +118,9 @@ class Workers:
             ImageBroken: code ``crashed``, when two worker processes died of it.
             HookFailed: as for :meth:`run`.
         """
-        if self._goes_to_process(len(data)):
+        if self._goes_to_process(len(data or b"")):
             return await self.run(self._processes.call, function, data, *args)
-        return await self.run(function, data, *args)
+        return await self.run(function, *args if data is None else (data, *args))
 
     def _goes_to_process(self, size: int) -> bool:
         if self.isolation == "auto":
@@ -124,33 +137,37 @@ class Workers:
         """
         return await self._run(_LINE, function)
 
-    async def run_in_batch(self, function: Callable[..., _T], /, *args: Any) -> _T:
+    async def run_in_batch(
+        self,
+        function: Callable[..., _T],
+        /,
+        *args: Any,
+        sieve: Callable[..., object] | None = None,
+    ) -> _T | None:
         """As :meth:`run`, for work that is short: what comes together shares a trip.
 
         Work of one batch is done one after the other, by as many workers as have
         a full batch waiting.
+
+        Args:
+            function: as for :meth:`render` where there is a *sieve*.
+            args: of both.
+            sieve: tells in a moment whether there is anything to do, else the answer
+                is None. What passes it may go to a worker process in one trip.
         """
         answer = self._new_answer()
-        self._waiting.append((function, args, answer))
+        self._waiting.append(_Piece(function, args, sieve, answer))
         if not self._batches or (len(self._waiting) >= BATCH and self._batches < self.threads):
             self._batches += 1
             self._start(_POOL, functools.partial(self._work_off, self._waiting))
-        result: _T = await self._answered(answer)
+        result: _T | None = await self._answered(answer)
+        self._pieces += sieve is not None and result is not None
         return result
 
     async def _run(self, where: str, function: Callable[[], _T]) -> _T:
         answer = self._new_answer()
 
-        def work() -> None:
-            good: bool
-            value: Any
-            try:
-                good, value = True, function()
-            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                good, value = False, error
-            self._on_loop(_settle, answer, good, value)
-
-        self._start(where, work)
+        self._start(where, lambda: self._on_loop(_settle, answer, *outcome(function, ())))
         result: _T = await self._answered(answer)
         return result
 
@@ -213,18 +230,30 @@ class Workers:
 
     def _work_off(self, waiting: _Waiting) -> None:
         """Do one batch of *waiting*; in a worker."""
-        done: list[tuple[Answer, bool, Any]] = []
+        done: list[tuple[Answer, Outcome]] = []
+        sieved: list[_Piece] = []
+        few = self.isolation == "auto" and self._pieces < FEW_PIECES
+        here = few or self.isolation == "thread" or not self._processes.usable
         with suppress(IndexError):  # another worker took the last one
-            while len(done) < BATCH:
-                function, args, answer = waiting.popleft()
-                try:
-                    done.append((answer, True, function(*args)))
-                except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                    done.append((answer, False, error))
+            while len(done) + len(sieved) < BATCH:
+                piece = waiting.popleft()
+                if here or piece.sieve is None:
+                    done.append((piece.answer, outcome(piece.function, piece.args)))
+                    continue
+                good, value = outcome(piece.sieve, piece.args)
+                if good and value:
+                    sieved.append(piece)
+                else:
+                    done.append((piece.answer, (good, None if good else value)))
+        if sieved:
+            calls = [(piece.function, piece.args) for piece in sieved]
+            good, value = outcome(self._processes.call_all, (calls,))
+            found = value if good else [(good, value)] * len(sieved)
+            done += zip((piece.answer for piece in sieved), found, strict=True)
         self._on_loop(self._deliver, done, waiting)
 
-    def _deliver(self, done: list[tuple[Answer, bool, Any]], waiting: _Waiting) -> None:
-        for answer, good, value in done:
+    def _deliver(self, done: list[tuple[Answer, Outcome]], waiting: _Waiting) -> None:
+        for answer, (good, value) in done:
             _settle(answer, good, value)
         if waiting is not self._waiting:
             return  # of a pool that was given up

@@ -41,7 +41,7 @@ def encode_jpeg(image: Image.Image, **save_options: Any) -> bytes:
     """Return *image* as JPEG, the same bytes as ``image.save(BytesIO(), "JPEG")``.
 
     Args:
-        image: a mode that JPEG has: ``RGB``, ``L``, ``CMYK``; not modified.
+        image: a mode that JPEG has: ``RGB``, ``YCbCr``, ``L``, ``CMYK``; not modified.
         **save_options: those of Pillow's JPEG writer.
 
     Raises:

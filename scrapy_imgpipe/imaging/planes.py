@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: show more, and save less.
 WORTHWHILE = 96
 
+# How many times smaller a picture must be made for every second colour to be as good as
+# all: they are mixed with those beside them.
+_SHARP_FROM = 1.5
+
 # Luma's columns and rows of samples for one of each colour in 4:2:0 (T.81, A.1.1).
 _HALVED = (2, 2)
 
@@ -50,7 +54,7 @@ def _every_second(image: Image.Image) -> tuple[Image.Image, Box]:
 
     Returns:
         These pixels, and the part of them that is the picture: each stands for four,
-        but lies in the midst of the first of them.
+        but for the place of the first of them.
     """
     columns, rows = (image.width + 1) // 2, (image.height + 1) // 2
     stretch = (0, 0, 2 * columns - 1, 2 * rows - 1)
@@ -82,24 +86,28 @@ class Planes:
     colours_box: Box | None
 
     @classmethod
-    def of(cls, image: JpegImagePlugin.JpegImageFile, full: Size, box: Box) -> Self:
+    def of(cls, image: JpegImagePlugin.JpegImageFile, full: Size, box: Box, longest: int) -> Self:
         """Take apart *image*, decoded to ``YCbCr``.
 
         Args:
             image: not modified.
             full: its size at full scale, before ``draft()``.
             box: the part of it that is picture.
+            longest: side of the largest picture to be made of it, in pixels.
         """
-        # At full scale the decoder has doubled the colours of 4:2:0; at others it has not.
-        if image.size == full and image.layer[0][1:3] == _HALVED:
+        # At full scale the decoder has doubled the colours of 4:2:0, at others it has not.
+        doubled = image.size == full and image.layer[0][1:3] == _HALVED
+        if doubled and longest * _SHARP_FROM <= max(full):
             return cls(image, box, *_every_second(image))
         return cls(image, box, image, box)
 
     def shrunk(self, size: Size) -> Pixels:
         """Return the picture shrunk to *size*, a small one by its three planes alike."""
+        if size == self.picture.size:
+            return self
         if max(size) < WORTHWHILE:
             return Flat(self.picture, self.box).shrunk(size)
-        luma = self.picture.getchannel("Y")
+        luma = self.picture.convert("L")  # getchannel() would hold the interpreter lock
         luma = luma.resize(size, Resampling.LANCZOS, self.box, REDUCING_GAP)
         colours = self.colours.resize(
             _halves(size), Resampling.HAMMING, self.colours_box, REDUCING_GAP

@@ -47,12 +47,13 @@ def _decode_scaled(image: Image.Image, variants: Sequence[Variant], background: 
     least = [int(max(side) * REDUCING_GAP) for side in zip(*wanted, strict=True)]
     if turn in QUARTER_TURNS:
         least.reverse()
-    apart = has_planes(image) and max(map(max, wanted)) >= WORTHWHILE
+    longest = max(map(max, wanted))
+    apart = has_planes(image) and longest >= WORTHWHILE
     drafted = image.draft("YCbCr" if apart else None, (least[0], least[1]))
     image.load()
     box = drafted[1] if drafted else (0, 0, *image.size)
     if image.mode == "YCbCr" and _is_jpeg(image):
-        planes = Planes.of(image, full, box)
+        planes = Planes.of(image, full, box, longest)
         return Base(planes, size, turn, image.info.get("icc_profile"))
     flat = flatten(image, background)
     return Base(Flat(flat, box), size, turn, flat.info.get("icc_profile"))

@@ -10,7 +10,7 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,8 +19,8 @@ from scrapy.utils.defer import ensure_awaitable
 from scrapy.utils.request import referer_str
 
 from scrapy_imgpipe import imaging, stats, tasks
-from scrapy_imgpipe.compat import translate
-from scrapy_imgpipe.errors import DownloadFailed, StoreFailed
+from scrapy_imgpipe.errors import ImageBroken, StoreFailed
+from scrapy_imgpipe.pipeline.answers import refusal
 from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.flow import SourceFlow
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.workers import Workers
 
 _logger = logging.getLogger(__name__)
-
-_REDIRECTS = range(300, 400)
 
 
 class Rendering(SourceFlow):
@@ -70,20 +68,17 @@ class Rendering(SourceFlow):
         custom = is_overridden(self, "file_downloaded", "image_downloaded", "get_images")
         converts = is_overridden(self, "convert_image")
         thumbs = {} if custom else await self._known_thumb_paths(request, info, item)
-        found = await self.workers.run_in_batch(
-            tasks.look_up,
+        wanted = tasks.Wanted(
             store,
             self._plan(),
             path,
             thumbs,
             self.expires,
             time.time(),
-            custom or converts,
-            functools.partial(self._remake_thumb, thumbs) if converts else None,
+            any_content=custom or converts,
+            any_size=converts,
         )
-        if callable(found):  # rendering is long work: not in a batch
-            run = self.workers.run_in_line if converts else self.workers.run
-            found = await run(found)
+        found = await self._looked_for(wanted)
         if found is None:
             return None
         if is_overridden(self, "_onsuccess"):
@@ -101,6 +96,19 @@ class Rendering(SourceFlow):
         self._count_written(found)
         return self._result(request, path, found, "uptodate")
 
+    async def _looked_for(self, wanted: tasks.Wanted) -> tasks.Saved | None:
+        """Return what is in the store; what is lacking is made, which is long work."""
+        try:
+            found = await self.workers.run_in_batch(tasks.look_up, wanted, sieve=tasks.is_there)
+            if not isinstance(found, tasks.Lack):
+                return found
+            if is_overridden(self, "convert_image"):
+                remake = functools.partial(self._remake_thumb, wanted.thumbs)
+                return await self.workers.run_in_line(functools.partial(tasks.mend, wanted, remake))
+            return await self.workers.render(tasks.mend, None, wanted)
+        except ImageBroken:  # a worker process died of what is stored
+            return None
+
     async def _known_thumb_paths(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> dict[str, str]:
@@ -115,7 +123,7 @@ class Rendering(SourceFlow):
                 return {}
             raise
 
-    def _remake_thumb(self, thumbs: dict[str, str], data: bytes, name: str) -> tasks.Output:
+    def _remake_thumb(self, thumbs: Mapping[str, str], data: bytes, name: str) -> tasks.Output:
         """Make one thumbnail of a stored full image as the user's ``convert_image`` does."""
         box = next(size for key, size in self.thumbs.items() if str(key) == name)
         with imaging.open_image(data, self.options.formats) as image:
@@ -147,20 +155,13 @@ class Rendering(SourceFlow):
         return self._onsuccess(stat, request, info, path)
 
     def _check_response(self, response: Response) -> None:
-        if response.status not in self.options.statuses:
-            redirect = response.status in _REDIRECTS and "Location" in response.headers
-            reason = f"download-error: HTTP status {response.status}"
-            if redirect and not self.allow_redirects and not self._redirect_hinted:
-                self._redirect_hinted = True
-                reason += " (set MEDIA_ALLOW_REDIRECTS = True to follow redirects)"
-            code = "redirect-refused" if redirect else "http-status"
-            raise _download_failed(
-                reason, code, f"code: {response.status}", "Error downloading file"
-            )
-        if not response.body:
-            raise _download_failed(
-                "empty-content: no bytes came", "download-failed", "empty-content", "Empty file"
-            )
+        refused = refusal(response, self.options.statuses)
+        if refused is None:
+            return
+        if refused.redirected and not self.allow_redirects and not self._redirect_hinted:
+            self._redirect_hinted = True
+            raise refused.error(" (set MEDIA_ALLOW_REDIRECTS = True to follow redirects)")
+        raise refused.error()
 
     def _rendering_bytes(self, response: Response) -> int:
         if response.status not in self.options.statuses:
@@ -337,9 +338,3 @@ def _same(images: Any) -> Any:
 
 async def _drained(images: AsyncIterator[Any]) -> list[Any]:
     return [tasks.snapshot(image) async for image in images]
-
-
-def _download_failed(reason: str, code: str, *words: str) -> Exception:
-    error = translate(DownloadFailed(reason, code))
-    error.imgpipe_words = words  # type: ignore[attr-defined]  # what Scrapy's log line says
-    return error

@@ -23,6 +23,7 @@ from typing import Any
 from scrapy_imgpipe.processes.frames import (
     ANSWER,
     CALL,
+    NO_DATA,
     RAISED,
     READY,
     REFUSED,
@@ -30,6 +31,7 @@ from scrapy_imgpipe.processes.frames import (
     read_exactly,
     write_all,
 )
+from scrapy_imgpipe.processes.outcomes import travelling
 
 #: What is read ahead: more than any pickled call has.
 _BUFFER = 1 << 16
@@ -96,19 +98,20 @@ def _answer_next(calls: io.BufferedReader, warned: list[_Warned]) -> bytes:
     if not read_exactly(calls, lengths):
         raise EOFError
     pickled, length = CALL.unpack(lengths)
-    call, data = calls.read(pickled), calls.read(length)
-    if len(call) < pickled or len(data) < length:
+    call = calls.read(pickled)
+    data = None if length == NO_DATA else calls.read(length)
+    if len(call) < pickled or (data is not None and len(data) < length):
         raise EOFError
     kind, value = _do(call, data)
     try:
         return pickle.dumps((kind, value, warned), pickle.HIGHEST_PROTOCOL)
     except BaseException as error:  # noqa: BLE001 - what it returned does not travel
-        return pickle.dumps((RAISED, _travelling(error), ()), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((RAISED, travelling(error), ()), pickle.HIGHEST_PROTOCOL)
     finally:
         warned.clear()
 
 
-def _do(call: bytes, data: bytes) -> tuple[int, Any]:
+def _do(call: bytes, data: bytes | None) -> tuple[int, Any]:
     stream = io.BytesIO(call)
     try:
         before = pickle.load(stream)  # noqa: S301 - from who started us
@@ -119,15 +122,6 @@ def _do(call: bytes, data: bytes) -> tuple[int, Any]:
     except BaseException as error:  # noqa: BLE001 - it names what is not here
         return REFUSED, f"{type(error).__name__}: {error}"
     try:
-        return RETURNED, function(data, *args)
+        return RETURNED, function(*args) if data is None else function(data, *args)
     except BaseException as error:  # noqa: BLE001 - raised where it was asked for
-        return RAISED, _travelling(error)
-
-
-def _travelling(error: BaseException) -> BaseException:
-    """Return *error*, or one that says the same where it cannot be rebuilt elsewhere."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    except BaseException:  # noqa: BLE001 - pickle raises what the class raises
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error.with_traceback(None)
+        return RAISED, travelling(error)

@@ -2,9 +2,10 @@
 
 A call is a head of two lengths, two pickles, and the bytes it is about, which are not
 pickled: they would be copied twice. The first pickle is what has to be taken on
-before, ``(function, value)`` or None; the second is ``(function, arguments)``. An
-answer is a length and one pickle: its kind, its value and the warnings that were
-shown. One call is under way at a time, so what can be read belongs to its answer.
+before, ``(function, value)`` or None; the second is ``(function, arguments)``. The
+bytes, unless there are none, are the argument before these. An answer is a length and
+one pickle: its kind, its value and the warnings that were shown. One call is under way
+at a time, so what can be read belongs to its answer.
 
 The standard library only: a worker process imports this before anything else.
 """
@@ -19,8 +20,9 @@ from typing import Any, Protocol
 #: The line that a worker process sends once it can take calls.
 READY = b"imgpipe-worker-ready\n"
 
-#: Lengths of both pickles together and of the bytes after them.
-CALL = Struct("<QQ")
+#: Lengths of both pickles together and of the bytes after them, :data:`NO_DATA` for none.
+CALL = Struct("<qq")
+NO_DATA = -1
 
 #: Length of a pickled answer.
 ANSWER = Struct("<Q")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.processes.frames import RAISED, REFUSED
+from scrapy_imgpipe.processes.outcomes import Call, Outcome, outcome, outcomes
 from scrapy_imgpipe.processes.process import Died, NotStarted, WorkerProcess
 
 _logger = logging.getLogger(__name__)
@@ -59,8 +60,11 @@ class Processes:
         """Whether work may still go to processes; False once none could be started."""
         return self._usable
 
-    def call(self, function: Callable[..., _T], data: bytes, /, *args: Any) -> _T:
+    def call(self, function: Callable[..., _T], data: bytes | None, /, *args: Any) -> _T:
         """Return ``function(data, *args)`` as a worker process found it.
+
+        Large bytes had better be *data*, which is not copied as much. Where it is
+        None, the first argument is the first of *args*.
 
         Function and arguments travel by pickle, so the caller does not see what is
         changed in them. Where no process can be had, or they cannot travel, the work
@@ -71,7 +75,7 @@ class Processes:
         """
         answer = self._answer(function, data, args)
         if answer is None:
-            return function(data, *args)
+            return function(*args) if data is None else function(data, *args)
         kind, value = answer
         if kind == RAISED:
             try:
@@ -80,6 +84,17 @@ class Processes:
                 del value, answer  # or error, traceback and this frame would be a circle
         result: _T = value
         return result
+
+    def call_all(self, calls: list[Call]) -> list[Outcome]:
+        """Have *calls* done one after the other by one process; return all outcomes.
+
+        Where processes die of it, each is tried by itself, so that one costs the
+        others nothing.
+        """
+        try:
+            return self.call(outcomes, None, calls)
+        except ImageBroken:
+            return [outcome(self.call, (function, None, *args)) for function, args in calls]
 
     def close(self) -> None:
         """End and reap all processes; one under way ends when it has answered."""
@@ -92,7 +107,7 @@ class Processes:
             process.end()
 
     def _answer(
-        self, function: Callable[..., Any], data: bytes, args: tuple[Any, ...]
+        self, function: Callable[..., Any], data: bytes | None, args: tuple[Any, ...]
     ) -> tuple[int, Any] | None:
         """Return kind and value of an answer, or None where the work is to be done here."""
         try:
@@ -109,7 +124,7 @@ class Processes:
         return None
 
     def _ask(
-        self, around: Surroundings | None, packed: bytes, data: bytes
+        self, around: Surroundings | None, packed: bytes, data: bytes | None
     ) -> tuple[int, Any] | None:
         """Ask one process, and another where the first one dies of it."""
         deaths: list[str] = []

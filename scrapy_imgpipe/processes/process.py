@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from scrapy_imgpipe.processes.frames import CALL, READ, READY, read_answer, write_all
+from scrapy_imgpipe.processes.frames import CALL, NO_DATA, READ, READY, read_answer, write_all
 
 #: How long a start may take. Not measured; on a quiet machine it takes 0.15 s.
 START_SECONDS = 60.0
@@ -99,7 +99,7 @@ class WorkerProcess:
         """The process id; another process may have it after the end."""
         return self._process.pid
 
-    def ask(self, call: bytes, data: bytes) -> tuple[int, Any]:
+    def ask(self, call: bytes, data: bytes | None) -> tuple[int, Any]:
         """Have the pickled *call* done with *data*; return the kind of answer and its value.
 
         Warnings that were shown there are shown here.
@@ -107,8 +107,9 @@ class WorkerProcess:
         Raises:
             Died: before, under or after the work.
         """
+        size = NO_DATA if data is None else len(data)
         try:
-            write_all(self._calls, CALL.pack(len(call), len(data)), call, data)
+            write_all(self._calls, CALL.pack(len(call), size), call, data or b"")
         except OSError:
             raise Died(under_work=self._new) from None  # an old one died while it was idle
         try:

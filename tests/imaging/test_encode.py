@@ -27,7 +27,7 @@ def pillows(image: Image.Image, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (64, 48), LARGE])
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("mode", ["RGB", "YCbCr", "L", "CMYK"])
 @pytest.mark.parametrize(
     "options",
     [

@@ -1,0 +1,55 @@
+"""Which responses hold no image, told from status and length alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scrapy_imgpipe.compat import translate
+from scrapy_imgpipe.errors import DownloadFailed
+
+if TYPE_CHECKING:
+    from scrapy.http import Response
+
+_REDIRECTS = range(300, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a response is none.
+
+    Attributes:
+        reason: what the error says.
+        code: of the error.
+        words: what Scrapy's log line says: the kind, and what was done.
+        redirected: whether it would have led elsewhere.
+    """
+
+    reason: str
+    code: str
+    words: tuple[str, str]
+    redirected: bool = False
+
+    def error(self, hint: str = "") -> Exception:
+        """Return the error to raise; *hint* follows its reason."""
+        error = translate(DownloadFailed(self.reason + hint, self.code))
+        error.imgpipe_words = self.words  # type: ignore[attr-defined]
+        return error
+
+
+def refusal(response: Response, statuses: Collection[int]) -> Refusal | None:
+    """Return why *response* cannot hold an image, or None where it can."""
+    status = response.status
+    if status not in statuses:
+        redirected = status in _REDIRECTS and "Location" in response.headers
+        return Refusal(
+            f"download-error: HTTP status {status}",
+            "redirect-refused" if redirected else "http-status",
+            (f"code: {status}", "Error downloading file"),
+            redirected,
+        )
+    if not response.body:
+        words = ("empty-content", "Empty file")
+        return Refusal("empty-content: no bytes came", "download-failed", words)
+    return None

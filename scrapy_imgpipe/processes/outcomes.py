@@ -1,0 +1,35 @@
+"""What came of a call, as a value that can be handed on: in one process or to another."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from typing import Any
+
+#: Whether it went well, and what was returned or raised.
+Outcome = tuple[bool, Any]
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
+    """Return what *function* returned or raised; it raises nothing."""
+    try:
+        return True, function(*args)
+    except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+        return False, error
+
+
+def outcomes(calls: Iterable[Call]) -> list[Outcome]:
+    """Return the outcome of each of *calls*, done one after the other; all can be pickled."""
+    done = [outcome(function, args) for function, args in calls]
+    return [(good, value if good else travelling(value)) for good, value in done]
+
+
+def travelling(error: BaseException) -> BaseException:
+    """Return *error*, or one that says the same where it cannot be rebuilt elsewhere."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except BaseException:  # noqa: BLE001 - pickle raises what the class raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error.with_traceback(None)
