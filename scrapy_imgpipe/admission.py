@@ -78,9 +78,9 @@ class Admission:
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self.waiting = 0
-        self.in_use = 0
-        self.expected = min(FIRST_GUESS, budget)
+        self.waiting: int = 0
+        self.in_use: int = 0
+        self.expected: int = min(FIRST_GUESS, budget)
         self._lines: dict[int, _Line] = {}
         self._order: list[int] = []  # negative priorities of the lines, so highest first
         self._places: dict[str, int] = {}  # taken by downloads, by host

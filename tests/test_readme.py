@@ -43,6 +43,6 @@ def _codes():
     # reserved: nothing raises them yet, so the README does not say that they happen
     reserved = {
         "address-not-allowed", "opted-out", "too-many-bytes", "too-few-bytes", "aspect-ratio",
-        "placeholder", "crashed", "timed-out",
+        "placeholder", "timed-out",
     }  # fmt: skip
     return [code for kind in kinds for code in kind.codes if code not in reserved]

@@ -92,7 +92,7 @@ def test_imports_point_downward(path):
         assert below or other == room, f"{room} (floor {FLOORS[room]}) imports {other}"
 
 
-@pytest.mark.parametrize("room", ["guards", "freshness", "paths"])
+@pytest.mark.parametrize("room", ["admission", "probe", "guards", "freshness", "paths"])
 def test_pure_rooms_have_no_clock_and_no_network(room):
     assert not imported(PACKAGE / f"{room}.py") & {
         "time",

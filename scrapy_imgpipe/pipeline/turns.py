@@ -42,7 +42,7 @@ class Turns:
     """
 
     def __init__(self, crawler: Crawler, budget: int) -> None:
-        self.admission = Admission(budget)
+        self.admission: Admission = Admission(budget)
         self._numbers = count(1)
         self._tickets: dict[int, Ticket] = {}  # of what is being downloaded
         self._awaited: dict[Ticket, Deferred[None]] = {}
