@@ -6,8 +6,7 @@ one thread at a time: Pillow and hashlib release the interpreter lock where the 
 goes, but a busy event loop gives it back late, and small images ask for it often.
 
 Whoever asks gets an answer, also when a thread cannot be had or the crawl ends.
-All state belongs to the event loop, but for the two ends of ``_waiting``: the
-loop appends, workers take.
+All state belongs to the event loop, but for ``_waiting``: there workers take from the front.
 """
 
 from __future__ import annotations
@@ -22,26 +21,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
-from twisted.internet.defer import Deferred
 
 from scrapy_imgpipe.errors import HookFailed
 from scrapy_imgpipe.processes.outcomes import Outcome, outcome
+from scrapy_imgpipe.processes.placement import Placement
 from scrapy_imgpipe.processes.pool import Processes
+from scrapy_imgpipe.promises import Promise, breach, keep, new_promise
 from scrapy_imgpipe.surroundings import surroundings
 
 #: How long the event loop may stand still for a hook that is asked on it. Not measured.
 PATIENCE_SECONDS = 30.0
-
-#: Largest source, in bytes, that goes to a process unless all do.
-PROCESS_BYTES = 256 << 10
-
-#: How many small sources threads take before any goes to a process unless all do.
-FEW_SOURCES = 64
-
-#: How much short work threads do before any goes to a process unless all does.
-FEW_PIECES = 256
 
 #: What a worker process imports at its start, lest its first call waits for it.
 _MODULES = ("scrapy_imgpipe.tasks",)
@@ -52,9 +42,6 @@ BATCH = 32
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
-#: What stands for work that is under way: awaitable, each in its own world.
-Answer: TypeAlias = "asyncio.Future[Any] | Deferred[Any]"
-
 
 class _Piece(NamedTuple):
     """Short work that waits for its batch."""
@@ -62,7 +49,7 @@ class _Piece(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     sieve: Callable[..., Any] | None
-    answer: Answer
+    answer: Promise
 
 
 _Waiting: TypeAlias = deque[_Piece]
@@ -78,19 +65,19 @@ class Workers:
     Args:
         threads: how many at most, 1 or more; one more where :meth:`run_in_line`
             is used. Each may have a worker process beside it.
-        isolation: where :meth:`render` has its work done: ``thread``, ``process``, or
-            ``auto``, which is processes for small sources once there have been some.
+        isolation: where :meth:`render` has its work done: as for :class:`Placement`.
     """
 
     def __init__(self, threads: int, isolation: str = "auto") -> None:
         self.threads = threads
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
-        self._processes = Processes(_MODULES, surroundings, level)
-        self._small = self._pieces = 0
+        self._placement = Placement(isolation, threads)
+        self._processes = Processes(self._placement.processes, _MODULES, surroundings, level)
+        self._rendering = 0
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._open: set[Answer] = set()  # what somebody awaits
+        self._open: set[Promise] = set()  # what somebody awaits
         self._waiting: _Waiting = deque()
         self._batches = 0
         self._begun = self._closed = False
@@ -118,17 +105,15 @@ class Workers:
             ImageBroken: code ``crashed``, when two worker processes died of it.
             HookFailed: as for :meth:`run`.
         """
-        if self._goes_to_process(len(data or b"")):
-            return await self.run(self._processes.call, function, data, *args)
-        return await self.run(function, *args if data is None else (data, *args))
-
-    def _goes_to_process(self, size: int) -> bool:
-        if self.isolation == "auto":
-            if size > PROCESS_BYTES:
-                return False
-            self._small += 1
-            return self._small > FEW_SOURCES
-        return self.isolation == "process"
+        self._rendering += 1
+        try:
+            to_process = self._placement.of_source(len(data or b""), self._rendering)
+            self._processes.most = self._placement.processes
+            if to_process:
+                return await self.run(self._processes.call, function, data, *args)
+            return await self.run(function, *args if data is None else (data, *args))
+        finally:
+            self._rendering -= 1
 
     async def run_in_line(self, function: Callable[[], _T]) -> _T:
         """As :meth:`run`, one after another in a thread of their own.
@@ -161,31 +146,27 @@ class Workers:
             self._batches += 1
             self._start(_POOL, functools.partial(self._work_off, self._waiting))
         result: _T | None = await self._answered(answer)
-        self._pieces += sieve is not None and result is not None
+        if sieve is not None and result is not None:
+            self._placement.count_piece()
         return result
 
     async def _run(self, where: str, function: Callable[[], _T]) -> _T:
         answer = self._new_answer()
-
         self._start(where, lambda: self._on_loop(_settle, answer, *outcome(function, ())))
         result: _T = await self._answered(answer)
         return result
 
-    def _new_answer(self) -> Answer:
+    def _new_answer(self) -> Promise:
         """Return what the event loop at hand can await; on that loop."""
         if self._closed:
             raise HookFailed("The crawl has ended", "interrupted")
-        answer: Answer
-        if is_asyncio_available():
-            # known before any work begins: it may ask for the loop at once
-            self._loop = asyncio.get_running_loop()
-            answer = self._loop.create_future()
-        else:
-            answer = Deferred()
+        answer = new_promise()
+        if isinstance(answer, asyncio.Future):
+            self._loop = answer.get_loop()  # work may ask for it as soon as it begins
         self._open.add(answer)
         return answer
 
-    async def _answered(self, answer: Answer) -> Any:
+    async def _answered(self, answer: Promise) -> Any:
         try:
             return await answer
         finally:
@@ -230,10 +211,9 @@ class Workers:
 
     def _work_off(self, waiting: _Waiting) -> None:
         """Do one batch of *waiting*; in a worker."""
-        done: list[tuple[Answer, Outcome]] = []
+        done: list[tuple[Promise, Outcome]] = []
         sieved: list[_Piece] = []
-        few = self.isolation == "auto" and self._pieces < FEW_PIECES
-        here = few or self.isolation == "thread" or not self._processes.usable
+        here = not (self._placement.of_pieces() and self._processes.usable)
         with suppress(IndexError):  # another worker took the last one
             while len(done) + len(sieved) < BATCH:
                 piece = waiting.popleft()
@@ -252,7 +232,7 @@ class Workers:
             done += zip((piece.answer for piece in sieved), found, strict=True)
         self._on_loop(self._deliver, done, waiting)
 
-    def _deliver(self, done: list[tuple[Answer, Outcome]], waiting: _Waiting) -> None:
+    def _deliver(self, done: list[tuple[Promise, Outcome]], waiting: _Waiting) -> None:
         for answer, (good, value) in done:
             _settle(answer, good, value)
         if waiting is not self._waiting:
@@ -324,14 +304,8 @@ def _mark_worker() -> None:
     _here.is_worker = True
 
 
-def _settle(answer: Answer, good: bool, value: Any) -> None:  # noqa: FBT001 - one of two
-    if not good and isinstance(value, StopIteration):  # a future refuses it (PEP 479)
-        value = RuntimeError("a hook raised StopIteration")
-    if isinstance(answer, Deferred):
-        if not answer.called:  # given up meanwhile
-            answer.callback(value) if good else answer.errback(value)
-    elif not answer.done():  # cancelled or given up meanwhile
-        answer.set_result(value) if good else answer.set_exception(value)
+def _settle(answer: Promise, good: bool, value: Any) -> None:  # noqa: FBT001 - one of two
+    (keep if good else breach)(answer, value)
 
 
 def _finished_elsewhere(awaitable: Awaitable[_T]) -> _T:

@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,13 +21,20 @@ import pytest
 from PIL import Image, ImageFile
 
 from scrapy_imgpipe import errors, tasks
-from scrapy_imgpipe import workers as workers_module
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import Plan, Variant
+from scrapy_imgpipe.processes import placement
 from scrapy_imgpipe.processes import process as process_module
+from scrapy_imgpipe.processes.placement import (
+    CROWD,
+    FEW_PIECES,
+    FEW_SOURCES,
+    PROCESS_BYTES,
+    Placement,
+)
 from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.stores import FileSystemStore
-from scrapy_imgpipe.workers import FEW_SOURCES, PROCESS_BYTES, Workers
+from scrapy_imgpipe.workers import Workers
 from tests import calls
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise
@@ -40,7 +49,7 @@ A = "http://shop.example/a.jpg"
 
 @pytest.fixture
 def processes():
-    processes = Processes()
+    processes = Processes(most=2)
     yield processes
     processes.close()
 
@@ -133,7 +142,7 @@ def test_small_sources_go_to_a_process_once_there_have_been_a_few():
 
 
 def test_large_sources_do_not_count_towards_the_few(monkeypatch):
-    monkeypatch.setattr(workers_module, "FEW_SOURCES", 1)
+    monkeypatch.setattr(placement, "FEW_SOURCES", 1)
 
     async def main():
         async with open_workers(isolation="auto") as workers:
@@ -142,6 +151,45 @@ def test_large_sources_do_not_count_towards_the_few(monkeypatch):
             ]
 
     assert set(asyncio.run(main())) == {os.getpid()}
+
+
+def test_one_process_is_enough_until_there_is_a_crowd_most_of_the_time():
+    asked = Placement("auto", threads=3)
+    few, many = 3 * CROWD, 3 * CROWD + 1
+    assert not any(asked.of_source(9, many) for _ in range(FEW_SOURCES))
+    assert all(asked.of_source(9, under_way) for under_way in [many, few] * FEW_SOURCES)
+    assert asked.processes == 1
+    seen = [(asked.of_source(9, many), asked.processes)[1] for _ in range(4 * FEW_SOURCES)]
+    assert seen.index(2) == FEW_SOURCES - 1
+    assert seen.index(3) == 2 * FEW_SOURCES - 1
+    assert max(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("isolation", "first", "later"),
+    [
+        ("thread", False, False),
+        ("auto", False, True),
+        ("process", True, True),
+    ],
+)
+def test_short_work_goes_to_a_process_once_there_has_been_some(isolation, first, later):
+    asked = Placement(isolation, threads=1)
+    assert asked.of_pieces() is first
+    for _ in range(FEW_PIECES):
+        asked.count_piece()
+    assert asked.of_pieces() is later
+
+
+def test_who_finds_all_processes_busy_does_its_work_itself(processes):
+    processes.most = 1
+    with ThreadPoolExecutor(1) as thread:
+        busy = thread.submit(processes.call, time.sleep, None, 0.5)
+        while not processes._busy:
+            time.sleep(0.001)
+        assert processes.call(calls.pid, b"") == os.getpid()
+        busy.result()
+    assert processes.call(calls.pid, b"") != os.getpid()
 
 
 def test_threads_only_means_no_process():
@@ -188,7 +236,7 @@ def test_what_cannot_travel_back_is_told_in_words(processes):
 
 
 def test_what_cannot_travel_there_is_done_here_and_said_once(caplog):
-    processes = Processes(level=logging.WARNING)
+    processes = Processes(most=2, level=logging.WARNING)
     for _ in range(2):
         assert processes.call(lambda data: os.getpid(), b"") == os.getpid()
     processes.close()

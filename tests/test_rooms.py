@@ -26,6 +26,7 @@ FLOORS = {
     "paths": 1,
     "imaging": 2,
     "processes": 2,
+    "promises": 2,
     "surroundings": 2,
     "stores": 2,
     "compat": 3,
@@ -44,6 +45,7 @@ SIDEWAYS = {("options", "errors"), ("records", "errors")}
 OUTSIDE = {
     "imaging": {"PIL"},
     "surroundings": {"PIL"},
+    "promises": {"scrapy", "twisted"},
     "compat": {"scrapy", "twisted"},
     "workers": {"scrapy", "twisted"},
     "tasks": {"PIL"},

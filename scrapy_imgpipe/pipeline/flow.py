@@ -168,10 +168,11 @@ class SourceFlow(Configured):
             self._count(Outcome.JOINED)
             result = info.downloaded[fingerprint]
         else:
-            waiter: Deferred[Any] = Deferred()
-            info.waiting[fingerprint].append(waiter)
+            waiters = info.waiting[fingerprint]
             if fingerprint in info.downloading:
                 self._count(Outcome.JOINED)
+                waiter: Deferred[Any] = Deferred()
+                waiters.append(waiter)
                 (result,) = await maybe_deferred_to_future(waiter)
             else:
                 info.downloading.add(fingerprint)
@@ -240,13 +241,14 @@ class SourceFlow(Configured):
     ) -> tuple[Any, Exception | None]:
         """Return a result, and beside it the error where ``media_failed`` swallowed one."""
         downloaded = False
-        ticket = await self.turns.to_download(request)
+        ticket = self.turns.ticket_for(request)
         try:
+            await self.turns.turn_of(ticket)
             self._modify_media_request(request)
             response: Response = await self.crawler.engine.download_async(request)
             downloaded = True
-            self.turns.landed(ticket, len(response.body), self._rendering_bytes(response))
-            await self.turns.to_render(ticket)
+            self.turns.landed(ticket, *self._weights(response))
+            await self.turns.turn_of(ticket)
             return await ensure_awaitable(
                 call(self.media_downloaded, response, request, info, item=item)
             ), None
@@ -268,8 +270,8 @@ class SourceFlow(Configured):
             result.raiseException()
         return result, error.with_traceback(None)
 
-    def _rendering_bytes(self, response: Response) -> int:
-        """Return how many bytes of memory it takes to make of *response* what is stored."""
+    def _weights(self, response: Response) -> tuple[int, int]:
+        """Return the bytes of memory that *response* holds, and that storing it will take."""
         raise NotImplementedError
 
     def media_failed(

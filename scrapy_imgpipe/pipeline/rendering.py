@@ -163,13 +163,12 @@ class Rendering(SourceFlow):
             raise refused.error(" (set MEDIA_ALLOW_REDIRECTS = True to follow redirects)")
         raise refused.error()
 
-    def _rendering_bytes(self, response: Response) -> int:
-        if response.status not in self.options.statuses:
-            return 0
+    def _weights(self, response: Response) -> tuple[int, int]:
+        body = getattr(response, "body", b"")  # who overrides media_downloaded takes anything
+        if not body or response.status not in self.options.statuses:
+            return len(body), 0
         chain = is_overridden(self, "get_images", "convert_image")
-        return imaging.rendering_bytes(
-            response.body, probe(response.body), self._plan(), whole=chain
-        )
+        return len(body), imaging.rendering_bytes(body, probe(body), self._plan(), whole=chain)
 
     async def _render_and_save(
         self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any

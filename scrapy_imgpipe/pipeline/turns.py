@@ -13,11 +13,10 @@ from weakref import WeakKeyDictionary, ref
 
 from scrapy import signals
 from scrapy.utils.asyncio import call_later
-from scrapy.utils.defer import maybe_deferred_to_future
-from twisted.internet.defer import Deferred
 
 from scrapy_imgpipe.admission import Admission, State, Ticket
 from scrapy_imgpipe.compat.downloader import TICKET, Downloader, Pages
+from scrapy_imgpipe.promises import Promise, keep, new_promise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +44,7 @@ class Turns:
         self.admission: Admission = Admission(budget)
         self._numbers = count(1)
         self._tickets: dict[int, Ticket] = {}  # of what is being downloaded
-        self._awaited: dict[Ticket, Deferred[None]] = {}
+        self._awaited: dict[Ticket, Promise] = {}
         self._timer: CallLaterResult | None = None
         self._calling = self._again = False
         self._undecided = 0
@@ -82,27 +81,30 @@ class Turns:
     def _holding_back(self) -> int:
         return self.admission.waiting + self._undecided + len(self._called)
 
-    async def to_download(self, request: Request) -> Ticket:
-        """Wait until *request* may be downloaded; the ticket is to be given back.
-
-        Where this is cancelled, nothing is left behind.
-        """
+    def ticket_for(self, request: Request) -> Ticket:
+        """Put *request* in line; the ticket is to be given back, whatever comes."""
         key = self._downloader.key_of(request)
         ticket = Ticket(next(self._numbers), key, request.priority)
         request.meta[TICKET] = ticket.number
         self.admission.add(ticket)
-        await self._turn_of(ticket, State.DOWNLOADING)
+        self._call()
         return ticket
 
-    async def to_render(self, ticket: Ticket) -> None:
-        """Wait until what *ticket* has brought may be rendered."""
-        await self._turn_of(ticket, State.RENDERING)
+    async def turn_of(self, ticket: Ticket) -> None:
+        """Wait until what *ticket* stands for may be downloaded, or rendered once it has landed."""
+        if ticket.state not in (State.WAITING, State.LANDED):
+            return
+        turn = self._awaited[ticket] = new_promise()
+        try:
+            await turn
+        finally:
+            self._called.discard(ticket)
 
     def landed(self, ticket: Ticket, body: int, need: int) -> None:
         """Take note that a download is through.
 
         Args:
-            ticket: from :meth:`to_download`.
+            ticket: from :meth:`ticket_for`; its turn has come.
             body: bytes that came.
             need: bytes that rendering will take beside them.
         """
@@ -116,19 +118,6 @@ class Turns:
         self._awaited.pop(ticket, None)
         self.admission.leave(ticket)
         self._call()
-
-    async def _turn_of(self, ticket: Ticket, state: State) -> None:
-        self._call()
-        if ticket.state is state:
-            return
-        turn = self._awaited[ticket] = Deferred()
-        try:
-            await maybe_deferred_to_future(turn)
-        except BaseException:
-            self.leave(ticket)
-            raise
-        finally:
-            self._called.discard(ticket)
 
     def _call(self) -> None:
         """Call up everybody who may go now.
@@ -164,7 +153,7 @@ class Turns:
         turn = self._awaited.pop(ticket, None)
         if turn is not None:
             self._called.add(ticket)
-            turn.callback(None)
+            keep(turn, None)
 
     def _set_timer(self, seconds: float | None) -> None:
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""Worker processes for the threads of one crawl: as many as ask at once.
+"""Worker processes for the threads of one crawl.
 
 A process is started when there is a call and none is idle, and replaced when it has
 died. Where none can be had, its work is done by the thread that asks.
@@ -35,6 +35,8 @@ class Processes:
     that could be a secret, no signal of the terminal.
 
     Args:
+        most: how many there may be at once, from now on; who finds all of them busy does its
+            work here.
         modules: imported by each process at its start.
         surroundings: asked before each call what processes have to be told of this
             one; may raise ``PicklingError``, which keeps the work here.
@@ -43,15 +45,18 @@ class Processes:
 
     def __init__(
         self,
+        most: int,
         modules: Sequence[str] = (),
         surroundings: Callable[[], Surroundings] | None = None,
         level: int = logging.INFO,
     ) -> None:
+        self.most = most
         self._modules = tuple(modules)
         self._surroundings = surroundings
         self._level = level
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []  # the last one used is the first to be used again
+        self._busy = 0
         self._usable = True
         self._told: set[str] = set()
 
@@ -135,12 +140,12 @@ class Processes:
             try:
                 answer = process.ask(_before(process, around) + packed, data)
             except Died as died:
-                ended = process.end()
+                ended = self._end(process)
                 if died.under_work:
                     deaths.append(ended)
                 continue
             except BaseException:
-                process.end()  # who knows what it is doing
+                self._end(process)  # who knows what it is doing
                 raise
             process.told = None if answer[0] == REFUSED or around is None else around[1]
             self._give_back(process)
@@ -151,14 +156,19 @@ class Processes:
         return None
 
     def _take(self, *, fresh: bool) -> WorkerProcess | None:
+        """Return a process to be given back or ended; a fresh one in any case, if asked to."""
         with self._lock:
             if not self._usable:
                 return None
+            if not fresh and not self._idle and self._busy >= self.most:
+                return None
+            self._busy += 1
             if self._idle and not fresh:
                 return self._idle.pop()
         try:
             return WorkerProcess(self._modules)
         except NotStarted as why:
+            self._leave()
             self.close()
             self._tell_once(
                 logging.WARNING, "No worker process can be started, threads do its work: %s", why
@@ -169,8 +179,18 @@ class Processes:
         with self._lock:
             if self._usable:
                 self._idle.append(process)
+                self._busy -= 1
                 return
-        process.end()
+        self._end(process)
+
+    def _end(self, process: WorkerProcess) -> str:
+        ended = process.end()
+        self._leave()
+        return ended
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._busy -= 1
 
     def _tell_once(self, level: int, words: str, why: object) -> None:
         with self._lock:

@@ -1,0 +1,69 @@
+"""Which work goes to worker processes, and how many of these there should be.
+
+Pure: told of each piece of work, it answers from counts. A crawl of a few images is
+over before a process would have started, and one that waits for its sites needs one
+process at most.
+"""
+
+from __future__ import annotations
+
+#: Largest source, in bytes, that goes to a process unless all do.
+PROCESS_BYTES = 256 << 10
+
+#: How many small sources threads take before any goes to a process unless all do, and
+#: how many have to find a crowd before there is one process more.
+FEW_SOURCES = 64
+
+#: A crowd is more than so many sources for each thread.
+CROWD = 4
+
+#: How much short work threads do before any goes to a process unless all does.
+FEW_PIECES = 256
+
+
+class Placement:
+    """Answers for the work of one crawl.
+
+    Args:
+        isolation: ``thread``, ``process``, or ``auto``: processes for small sources once
+            there have been some.
+        threads: how many processes there may be at most.
+
+    Attributes:
+        processes: how many there should be at most, just now.
+    """
+
+    def __init__(self, isolation: str, threads: int) -> None:
+        self._isolation = isolation
+        self._threads = threads
+        self._small = self._crowded = self._pieces = 0
+        self.processes: int = threads if isolation == "process" else 1
+
+    def of_source(self, size: int, under_way: int) -> bool:
+        """Return whether a source of *size* bytes goes to a process.
+
+        *under_way* is how many sources wait or are worked on, this one included.
+        """
+        if self._isolation != "auto":
+            return self._isolation == "process"
+        if size > PROCESS_BYTES:
+            return False
+        self._small += 1
+        if self._small <= FEW_SOURCES:
+            return False
+        crowd = under_way > CROWD * self._threads
+        self._crowded = max(self._crowded + (1 if crowd else -1), 0)
+        if self._crowded >= FEW_SOURCES and self.processes < self._threads:
+            self.processes += 1
+            self._crowded = 0
+        return True
+
+    def count_piece(self) -> None:
+        """Take note of a piece of short work that there was something to do for."""
+        self._pieces += 1
+
+    def of_pieces(self) -> bool:
+        """Return whether short work goes to a process, if there is something to do for it."""
+        if self._isolation != "auto":
+            return self._isolation == "process"
+        return self._pieces >= FEW_PIECES

@@ -1,0 +1,45 @@
+"""What the event loop can await and somebody else will keep, with or without asyncio.
+
+A promise belongs to the event loop it was made on, and is kept there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeAlias
+
+from scrapy.utils.asyncio import is_asyncio_available
+from twisted.internet.defer import Deferred
+
+#: Awaitable, each in its own world.
+Promise: TypeAlias = "asyncio.Future[Any] | Deferred[Any]"
+
+
+def new_promise() -> Promise:
+    """Return one that can be awaited where this is called.
+
+    With asyncio a future, and no ``Deferred`` that would have to be made one.
+    """
+    if is_asyncio_available():
+        return asyncio.get_running_loop().create_future()
+    return Deferred()
+
+
+def keep(promise: Promise, value: object) -> None:
+    """Let who awaits *promise* have *value*, unless it was settled or cancelled before."""
+    if isinstance(promise, Deferred):
+        if not promise.called:
+            promise.callback(value)
+    elif not promise.done():
+        promise.set_result(value)
+
+
+def breach(promise: Promise, error: BaseException) -> None:
+    """Raise *error* where *promise* is awaited, unless it was settled or cancelled before."""
+    if isinstance(error, StopIteration):  # a future refuses it (PEP 479)
+        error = RuntimeError("a hook raised StopIteration")
+    if isinstance(promise, Deferred):
+        if not promise.called:
+            promise.errback(error)
+    elif not promise.done():
+        promise.set_exception(error)
