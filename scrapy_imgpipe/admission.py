@@ -185,10 +185,14 @@ class Admission:
         """
         self._leave_place(ticket)
         self._learn(weight)
+        self._weigh(ticket, body)
+        self.found(ticket, need)
+
+    def found(self, ticket: Ticket, need: int) -> None:
+        """Let *ticket*, whose bytes have landed or are in the store, wait to be rendered."""
         ticket.state = State.LANDED
         ticket.need = need
-        self._weigh(ticket, body)
-        (self._giants if body + need > self.budget else self._landed).append(ticket)
+        (self._giants if ticket.weight + need > self.budget else self._landed).append(ticket)
 
     def next_rendering(self) -> Ticket | None:
         """Let one more source be rendered and return it; None when none may.

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,11 @@ from scrapy_imgpipe.imaging import (
     inspect,
     open_image,
     render,
+    rendering_bytes,
     shrink,
     upright,
 )
+from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.records import Rendition, checksum
 from scrapy_imgpipe.stores import Stat, Store
 
@@ -157,10 +158,15 @@ def convert(
     return flat, BytesIO(encode_jpeg(flat))
 
 
-class Lack(Enum):
-    """What :func:`look_up` answers where a source is stored, but not all of it."""
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What :func:`look_up` answers where a source is stored, but not all of its thumbnails.
 
-    THUMBS = "thumbs"
+    Attributes:
+        need: bytes of memory that it takes to make them.
+    """
+
+    need: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +212,12 @@ def look_up(wanted: Wanted) -> Saved | Lack | None:
     seen = _look(wanted)
     if seen is None:
         return None
-    return seen.saved if all(seen.thumbs.values()) else Lack.THUMBS
+    if all(seen.thumbs.values()):
+        return seen.saved
+    data = seen.full.data
+    # who may be asked to convert it is given all of its pixels
+    rendering = rendering_bytes(data, probe(data), wanted.plan, whole=wanted.any_size)
+    return Lack(len(data) + rendering)
 
 
 def mend(wanted: Wanted, remake: Callable[[bytes, str], Output] | None = None) -> Saved | None:

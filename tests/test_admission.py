@@ -268,6 +268,11 @@ class Machine(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(self.of(State.DOWNLOADING)))
         self.admission.landed(one, body, need, 2 * body)
 
+    @rule(need=st.integers(0, 600))
+    def find(self, need):
+        self.tickets.append(ticket())
+        self.admission.found(self.tickets[-1], need)
+
     @rule()
     def render(self):
         rendered_before = self.of(State.RENDERING)

@@ -75,6 +75,16 @@ _OUTCOMES = {
 }
 
 
+class _First(Deferred[Any]):
+    """Stands in ``info.waiting`` for who asked first, and has the result without it."""
+
+    def callback(self, result: object) -> None:
+        """Do nothing."""
+
+
+_FIRST = _First()
+
+
 class SourceFlow(Configured):
     """The part of the pipeline that turns items into asks and asks into results."""
 
@@ -176,6 +186,7 @@ class SourceFlow(Configured):
                 (result,) = await maybe_deferred_to_future(waiter)
             else:
                 info.downloading.add(fingerprint)
+                waiters.append(_FIRST)
                 result = await self._obtain_for_all(fingerprint, request, info, item)
         if isinstance(result, Failure):
             return await self._through_errback(lean_failure(error_in(result)), errback)

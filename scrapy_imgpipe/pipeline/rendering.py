@@ -100,14 +100,20 @@ class Rendering(SourceFlow):
         """Return what is in the store; what is lacking is made, which is long work."""
         try:
             found = await self.workers.run_in_batch(tasks.look_up, wanted, sieve=tasks.is_there)
-            if not isinstance(found, tasks.Lack):
-                return found
+            return await self._mended(wanted, found) if isinstance(found, tasks.Lack) else found
+        except ImageBroken:  # a worker process died of what is stored
+            return None
+
+    async def _mended(self, wanted: tasks.Wanted, lack: tasks.Lack) -> tasks.Saved | None:
+        ticket = self.turns.ticket_to_mend(lack.need)
+        try:
+            await self.turns.turn_of(ticket)
             if is_overridden(self, "convert_image"):
                 remake = functools.partial(self._remake_thumb, wanted.thumbs)
                 return await self.workers.run_in_line(functools.partial(tasks.mend, wanted, remake))
             return await self.workers.render(tasks.mend, None, wanted)
-        except ImageBroken:  # a worker process died of what is stored
-            return None
+        finally:
+            self.turns.leave(ticket)
 
     async def _known_thumb_paths(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any

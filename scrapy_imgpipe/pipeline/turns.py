@@ -90,8 +90,15 @@ class Turns:
         self._call()
         return ticket
 
+    def ticket_to_mend(self, need: int) -> Ticket:
+        """Put in line what takes *need* bytes to mend; the ticket is to be given back."""
+        ticket = Ticket(next(self._numbers), "")
+        self.admission.found(ticket, need)
+        self._call()
+        return ticket
+
     async def turn_of(self, ticket: Ticket) -> None:
-        """Wait until what *ticket* stands for may be downloaded, or rendered once it has landed."""
+        """Wait until what *ticket* stands for may be downloaded, or rendered once it is there."""
         if ticket.state not in (State.WAITING, State.LANDED):
             return
         turn = self._awaited[ticket] = new_promise()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 
 import pytest
 
-from scrapy_imgpipe import ImagesPipeline
+from scrapy_imgpipe import ImagesPipeline, tasks
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise
 
@@ -150,6 +151,35 @@ def test_downloads_wait_while_bodies_fill_the_budget(tmp_path, budget):
     # At the beginning nobody knows how large they are: as many go as are expected to fit.
     assert meter.most["all"] <= max(budget // min(budget, 1 << 20), 8)
     assert most <= max(budget, 440_054) + meter.most["all"] * len(body)
+
+
+@pytest.mark.parametrize("budget", [1, 4_000_000])
+def test_what_is_mended_at_once_fits_into_the_budget(tmp_path, budget, monkeypatch):
+    asked = urls(8)
+    body = jpeg((400, 400))  # for a thumbnail of half the size, it is decoded whole, twice over
+    with Crawl(tmp_path, dict.fromkeys(asked, body)) as crawl:
+        assert len(crawl.images(*asked)) == 8
+    now, most, mend = [], [], tasks.mend
+
+    def slow_mend(wanted):
+        now.append(1)
+        most.append(len(now))
+        time.sleep(0.02)
+        now.pop()
+        return mend(wanted)
+
+    monkeypatch.setattr(tasks, "mend", slow_mend)
+    settings = {
+        "IMGPIPE_MEMORY_BUDGET": budget,
+        "IMGPIPE_WORKERS": 6,
+        "IMGPIPE_ISOLATION": "thread",
+        "IMAGES_THUMBS": {"half": (200, 200)},
+    }
+    with Crawl(tmp_path, {}, **settings) as crawl:
+        images = crawl.images(*asked)
+        assert [len(image["renditions"]) for image in images] == [1] * 8
+        assert is_idle(crawl)
+    assert max(most) == (1 if budget == 1 else budget // (400 * 400 * 4 * 2 + len(body)))
 
 
 def test_failures_of_every_kind_give_their_turn_back(tmp_path):
