@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from math import inf
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from scrapy_imgpipe.admission import FIRST_GUESS, Admission, State, Ticket
+from scrapy_imgpipe.admission import Admission, State, Ticket
+from scrapy_imgpipe.admission.memory import FIRST_GUESS, PATIENCE_SECONDS, RESERVE
 
 MIB = 1 << 20
 numbers = itertools.count()
@@ -27,16 +29,20 @@ def waiting(*tickets: Ticket, budget: int = 1000 * MIB) -> Admission:
     return admission
 
 
-def room(*_: str) -> bool:
-    return True
+def room(_: object) -> float:
+    return 0
 
 
-def downloads(admission: Admission, places: int | None = None, limit: int = 10**9) -> list[Ticket]:
+def downloads(
+    admission: Admission, places: int | None = None, limit: int = 10**9, now: float = 0
+) -> list[Ticket]:
     """Let all go that may, with *places* in all and *limit* places for each host."""
     gone = []
     while True:
         left = None if places is None else places - admission.downloading
-        one = admission.next_download(left, lambda host: admission.places_of(host) < limit)
+        one = admission.next_download(
+            left, lambda host: 0 if admission.places_of(host) < limit else inf, now
+        )
         if one is None:
             return gone
         gone.append(one)
@@ -103,24 +109,30 @@ def test_no_place_is_spared_where_there_are_few():
 
 def test_nothing_goes_without_a_place():
     admission = waiting(ticket())
-    assert admission.next_download(0, room) is None
-    assert admission.next_download(-3, room) is None
-    assert admission.next_download(1, room) is not None
+    assert admission.next_download(0, room, 0) is None
+    assert admission.next_download(-3, room, 0) is None
+    assert admission.next_download(1, room, 0) is not None
 
 
 def test_downloads_stop_where_the_budget_ends():
-    admission = waiting(*(ticket() for _ in range(99)), budget=10 * FIRST_GUESS)
-    assert len(downloads(admission)) == 10
+    admission = waiting(*(ticket("a") for _ in range(99)), budget=12 * FIRST_GUESS)
+    assert len(downloads(admission)) == 9  # the rest is for other hosts
+    for _ in range(99):
+        admission.add(ticket("b"))
+        admission.add(ticket("c"))
+        admission.add(ticket("d"))
+        admission.add(ticket("e"))
+    assert [one.host for one in downloads(admission)] == ["b", "c", "d"]
 
 
 def test_a_header_that_tells_of_a_large_body_stops_others():
     admission = waiting(*(ticket() for _ in range(99)), budget=100 * MIB)
     (first,) = downloads(admission, places=1)
-    admission.sized(first, 60 * MIB)
-    assert admission.in_use == 60 * MIB
+    admission.announced(first, 60 * MIB)
+    assert admission.memory.in_use == 60 * MIB
     assert downloads(admission) == []  # the next one may be as large
     admission.leave(first)
-    assert len(downloads(admission)) == 1
+    assert len(downloads(admission)) == 3
 
 
 def test_what_is_expected_falls_again_when_small_ones_come():
@@ -132,15 +144,94 @@ def test_what_is_expected_falls_again_when_small_ones_come():
         (one,) = downloads(admission, places=1)
         admission.landed(one, 1000, 0, 2000)
         admission.leave(one)
-    assert admission.expected < MIB
+    assert admission.memory.expected < MIB
     assert len(downloads(admission, places=51)) == 50
+
+
+def test_what_one_host_announces_is_expected_of_no_other():
+    admission = waiting(ticket("liar"), ticket("other"), budget=100 * MIB)
+    first, second = downloads(admission)
+    admission.announced(first, 10**400)
+    admission.leave(first)
+    admission.leave(second)
+    for host in ("liar", "other"):
+        for _ in range(9):
+            admission.add(ticket(host))
+    assert Counter(one.host for one in downloads(admission)) == {"liar": 2, "other": 9}
+    admission.add(ticket("liar", 1))
+    admission.add(ticket("third", 0))
+    assert downloads(admission) == []  # but lower priorities do not pass
+
+
+def test_who_announces_much_and_sends_nothing_holds_others_up_for_a_while_only():
+    admission = waiting(ticket("slow"), *(ticket("quick") for _ in range(3)), budget=100 * MIB)
+    slow, *_ = downloads(admission, places=1)
+    admission.announced(slow, 500 * MIB)
+    admission.arrived(slow, 3 * MIB)
+    assert downloads(admission, now=PATIENCE_SECONDS - 1) == []
+    assert admission.next_look() == PATIENCE_SECONDS
+    assert len(downloads(admission, now=PATIENCE_SECONDS)) == 3
+    assert slow.weight == 3 * MIB
+    admission.arrived(slow, 5 * MIB)
+    assert slow.weight == 8 * MIB
+    admission.announced(slow, 500 * MIB)  # a retry: from the beginning
+    admission.arrived(slow, MIB)
+    assert slow.weight == MIB
+
+
+def test_more_than_was_announced_counts_when_it_has_come():
+    admission = waiting(one := ticket(), budget=100 * MIB)
+    downloads(admission)
+    admission.announced(one, 2 * MIB)
+    admission.arrived(one, MIB)
+    assert one.weight == 2 * MIB
+    admission.arrived(one, 2 * MIB)
+    assert one.weight == 3 * MIB
+
+
+def test_a_host_without_room_is_asked_again_when_its_time_has_come_or_a_place_is_free():
+    asked = []
+
+    def wait_of(host):
+        asked.append(host)
+        return {"timed": 7.0, "full": inf}[host] if admission.places_of(host) else 0.0
+
+    admission = waiting(*(ticket(host) for host in ("timed", "full") for _ in range(3)))
+    timed, full = (admission.next_download(None, wait_of, 0) for _ in "12")
+    assert admission.next_download(None, wait_of, 1) is None
+    assert admission.next_look() == 8
+    asked.clear()
+    assert admission.next_download(None, wait_of, 7.9) is None
+    assert asked == []
+    assert admission.next_download(None, wait_of, 8) is None
+    assert asked == ["timed"]
+    admission.leave(full)
+    assert admission.next_download(None, wait_of, 9).host == "full"
+    admission.leave(timed)
+    assert admission.next_download(None, wait_of, 9).host == "timed"
+
+
+def test_thousands_of_priorities_and_hosts_cost_no_more_than_one():
+    """A choice looks at few hosts, whatever number of them and of priorities there is."""
+    asked = []
+
+    def wait_of(host):
+        asked.append(host)
+        return inf if admission.places_of(host) else 0.0
+
+    many = [ticket(f"host {n % 500}", n) for n in range(5000)]
+    admission = waiting(*many)
+    for _ in range(16):
+        assert admission.next_download(None, wait_of, 0) is not None
+    assert len(asked) <= 2 * 16
+    assert len(admission._queue._order) <= 500
 
 
 def test_bodies_that_wait_for_a_worker_hold_downloads_back():
     admission = waiting(*(ticket() for _ in range(99)), budget=20 * MIB)
     first = downloads(admission)
     all_land(admission, first, 2 * MIB)
-    assert admission.in_use == len(first) * 2 * MIB
+    assert admission.memory.in_use == len(first) * 2 * MIB
     assert downloads(admission) == []
 
 
@@ -159,7 +250,7 @@ def test_one_is_always_rendered_however_full_it_is():
     admission = waiting(*(ticket() for _ in range(9)), budget=10 * MIB)
     gone = downloads(admission)
     all_land(admission, gone, 9 * MIB, MIB)
-    assert admission.in_use > admission.budget
+    assert admission.memory.in_use > admission.memory.budget
     assert admission.next_rendering() is gone[0]
     assert admission.next_rendering() is None
 
@@ -193,7 +284,7 @@ def test_two_giants_go_one_after_the_other():
 def test_leaving_gives_back_everything_in_any_state(state):
     admission = waiting(one := ticket(), budget=10 * MIB)
     if state is not State.WAITING:
-        assert admission.next_download(None, room) is one
+        assert admission.next_download(None, room, 0) is one
     if state in {State.LANDED, State.RENDERING}:
         admission.landed(one, MIB, MIB, MIB)
     if state is State.RENDERING:
@@ -202,7 +293,7 @@ def test_leaving_gives_back_everything_in_any_state(state):
     admission.leave(one)
     admission.leave(one)  # again does nothing
     assert one.state is State.GONE
-    assert (admission.waiting, admission.under_way, admission.in_use) == (0, 0, 0)
+    assert (admission.waiting, admission.under_way, admission.memory.in_use) == (0, 0, 0)
     assert admission.places_of("a") == 0
 
 
@@ -214,13 +305,14 @@ class Machine(RuleBasedStateMachine):
         self.admission = Admission(budget)
         self.places = places
         self.limits = {}
+        self.now = 0
         self.tickets: list[Ticket] = []
 
     def of(self, *states: State) -> list[Ticket]:
         return [one for one in self.tickets if one.state in states]
 
-    def has_room(self, host: str) -> bool:
-        return self.admission.places_of(host) < self.limits.setdefault(host, 3)
+    def wait_of(self, host) -> float:
+        return 0 if self.admission.places_of(host) < self.limits.setdefault(host, 3) else 1
 
     def left(self) -> int | None:
         return None if self.places is None else self.places - self.admission.downloading
@@ -235,32 +327,53 @@ class Machine(RuleBasedStateMachine):
     def change_a_limit(self, host, limit):
         self.limits[host] = limit
 
-    @rule()
-    def download(self):
-        before = self.admission.in_use, self.admission.under_way
-        left, expected = self.left(), self.admission.expected
-        eligible = [one for one in self.of(State.WAITING) if self.has_room(one.host)]
-        one = self.admission.next_download(left, self.has_room)
-        if one is None:
-            if eligible and (left is None or left > 1):
-                giants = any(
-                    t.weight + t.need > self.admission.budget for t in self.of(State.LANDED)
-                )
-                assert before[1]
-                assert giants or before[0] + expected > self.admission.budget
+    @rule(seconds=st.sampled_from([1, 1, 1, 9]))
+    def download(self, seconds):
+        self.now += seconds  # who stood aside a second ago is asked again
+        left = self.left()
+        self.admission.memory.grow_old(self.now)
+        under_way, before = self.admission.under_way, self.admission.memory.in_use
+        eligible = [one for one in self.of(State.WAITING) if not self.wait_of(one.host)]
+        one = self.admission.next_download(left, self.wait_of, self.now)
+        if one is None and not (eligible and (left is None or left > 1)):
             return
-        assert left is None or left > 0
-        assert one in eligible
-        assert not before[1] or before[0] + expected <= self.admission.budget
-        if left is None or left > 1:
-            assert one.priority == max(t.priority for t in eligible)
-        mine = [t for t in eligible if t.host == one.host and t.priority == one.priority]
-        assert one is mine[0]
+        if one is not None:
+            assert left is None or left > 0
+            assert one in eligible
+            if left is not None and left == 1:
+                return
+        top = max(t.priority for t in eligible)
+        best = [t for t in eligible if t.priority == top]
+        giants = any(
+            t.weight + t.need > self.admission.memory.budget for t in self.of(State.LANDED)
+        )
+        if one is None:
+            assert under_way
+            assert giants or any(self.lacks_memory(t.host, before) for t in best)
+            return
+        assert one in best
+        places = Counter(t.host for t in self.of(State.DOWNLOADING) if t is not one)
+        assert not under_way or not self.lacks_memory(one.host, before, places[one.host])
+        fewer = {t.host for t in best if places[t.host] < places[one.host]}
+        assert all(places[host] and self.lacks_memory(host, before) for host in fewer)
+        assert one is next(t for t in best if t.host == one.host)
+
+    def lacks_memory(self, host, in_use, places=None):
+        memory = self.admission.memory
+        places = self.admission.places_of(host) if places is None else places
+        usable = memory.budget if not places else memory.budget - memory.budget // RESERVE
+        return in_use + memory.expected_of(host) > usable
 
     @precondition(lambda self: self.of(State.DOWNLOADING))
     @rule(data=st.data(), weight=st.integers(0, 900))
     def header(self, data, weight):
-        self.admission.sized(data.draw(st.sampled_from(self.of(State.DOWNLOADING))), weight)
+        one = data.draw(st.sampled_from(self.of(State.DOWNLOADING)))
+        self.admission.announced(one, weight or None)
+
+    @precondition(lambda self: self.of(State.DOWNLOADING))
+    @rule(data=st.data(), weight=st.integers(0, 300))
+    def some_bytes(self, data, weight):
+        self.admission.arrived(data.draw(st.sampled_from(self.of(State.DOWNLOADING))), weight)
 
     @precondition(lambda self: self.of(State.DOWNLOADING))
     @rule(data=st.data(), body=st.integers(0, 300), need=st.integers(0, 600))
@@ -281,8 +394,8 @@ class Machine(RuleBasedStateMachine):
         if one is None:
             assert rendered_before or not landed  # never stuck
         elif rendered_before:
-            assert self.admission.in_use <= self.admission.budget
-        if one is not None and one.weight > self.admission.budget:
+            assert self.admission.memory.in_use <= self.admission.memory.budget
+        if one is not None and one.weight > self.admission.memory.budget:
             assert not rendered_before
 
     @precondition(lambda self: [one for one in self.tickets if one.state is not State.GONE])
@@ -298,7 +411,7 @@ class Machine(RuleBasedStateMachine):
         admission = self.admission
         assert admission.waiting == len(self.of(State.WAITING))
         assert admission.downloading == len(self.of(State.DOWNLOADING))
-        assert admission.in_use == sum(one.weight for one in self.tickets)
+        assert admission.memory.in_use == sum(one.weight for one in self.tickets)
         taken = Counter(one.host for one in self.of(State.DOWNLOADING))
         assert all(admission.places_of(host) == taken[host] for host in "abcde")
         assert self.places is None or admission.downloading <= self.places
@@ -314,7 +427,8 @@ class Machine(RuleBasedStateMachine):
             for one in self.of(State.RENDERING):
                 self.admission.leave(one)
             self.admission.next_rendering()
-            one = self.admission.next_download(self.left(), self.has_room)
+            self.now += 1
+            one = self.admission.next_download(self.left(), self.wait_of, self.now)
             if one is not None:
                 self.admission.landed(one, 1, 500, 2)
         for one in self.of(State.RENDERING):

@@ -1,8 +1,7 @@
 """What Scrapy's downloader is doing at this moment, as facts, and its back-out.
 
 The downloader bounds the requests of pages, but bursts of media requests slip past
-its limits: under asyncio, a slot counts a transfer only when its task has begun. So
-whoever sends such requests asks here first whether the limits have room.
+its limits. So whoever sends such requests asks here first whether the limits have room.
 
 ``Downloader.active`` has every request that was handed to it; each slot, one for a
 host, has ``active`` (handed on to the slot), ``queue`` (not yet begun, because of the
@@ -13,11 +12,12 @@ without these is taken at its settings.
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Hashable
 
     from scrapy.crawler import Crawler
     from scrapy.http import Request
@@ -48,7 +48,7 @@ class Downloader:
         self,
         crawler: Crawler,
         own: Collection[int],
-        own_of: Callable[[str], int],
+        own_of: Callable[[Hashable], int],
     ) -> None:
         self._crawler = crawler
         self._own = own
@@ -56,8 +56,8 @@ class Downloader:
         settings = crawler.settings
         self._total = settings.getint("CONCURRENT_REQUESTS")
         self._per_host = settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
-        #: When to look again, seconds from now; None where nobody else is in the way.
-        self.look_again: float | None = None
+        #: Whether it is others who take all places, at the last look.
+        self.others_in_the_way = False
 
     @property
     def _real(self) -> Any:
@@ -67,16 +67,18 @@ class Downloader:
         )
         return downloader if known else None
 
-    def key_of(self, request: Request) -> str:
-        """Return the name of the slot that *request* will be in."""
+    def key_of(self, request: Request) -> Hashable:
+        """Return the key of the slot that *request* will be in."""
         downloader = self._real
         if downloader is not None:
-            return str(downloader.get_slot_key(request))
-        return str(request.meta.get("download_slot") or urlsplit(request.url).hostname or "")
+            key: Hashable = downloader.get_slot_key(request)
+            return key
+        return request.meta.get("download_slot") or urlsplit(request.url).hostname or ""
 
     def places(self) -> int | None:
         """Return how many more requests may begin in all; None is no limit."""
         downloader = self._real
+        self.others_in_the_way = False
         total = self._total if downloader is None else downloader.total_concurrency
         if total <= 0:
             return None
@@ -86,47 +88,55 @@ class Downloader:
         others = self._others(downloader.active)
         if others >= free:
             others -= sum(self._queued(slot) for slot in downloader.slots.values())
-        if others > 0 and others >= free:
-            self._again_in(LOOK_AGAIN_SECONDS)
+        self.others_in_the_way = others > 0 and others >= free
         return free - max(others, 0)
 
-    def has_room(self, key: str) -> bool:
-        """Say whether one more request may begin in the slot *key*."""
+    def wait_of(self, key: Hashable) -> float:
+        """Return in how many seconds there may be room in the slot *key* for one more.
+
+        0 is now; infinity is not before one of ours has left the slot.
+        """
         downloader = self._real
         own = self._own_of(key)
         if downloader is None:
-            return self._per_host <= 0 or own < self._per_host
+            return 0.0 if self._per_host <= 0 or own < self._per_host else inf
         slot = downloader.slots.get(key)
-        if slot is None:  # its first request makes it
-            if own:
-                self._again_in(LOOK_AGAIN_SECONDS)
-            return not own
+        if slot is None:  # one that reaches it makes it
+            concurrency, delay = self._of_new_slot(downloader, key)
+            if own and delay:
+                return LOOK_AGAIN_SECONDS
+            return 0.0 if own < concurrency else inf
         if self._queued(slot):  # a place in that queue is all there is to be had
-            return own < (1 if slot.delay else slot.concurrency)
+            return 0.0 if own < (1 if slot.delay else slot.concurrency) else inf
         in_slot = sum(request.meta.get(TICKET) in self._own for request in slot.active)
         on_the_way = max(own - in_slot, 0)  # in middlewares: robots.txt, say
         if len(slot.active) + on_the_way >= slot.concurrency:
-            if len(slot.active) > in_slot:
-                self._again_in(LOOK_AGAIN_SECONDS)
-            return False
-        return not slot.delay or self._is_due(slot, waiting=len(slot.queue) + on_the_way)
+            return LOOK_AGAIN_SECONDS if len(slot.active) > in_slot else inf
+        return self._until_due(slot, waiting=len(slot.queue) + on_the_way) if slot.delay else 0.0
 
-    def _is_due(self, slot: Any, *, waiting: int) -> bool:
-        """Say whether a slot with a delay could begin one more request soon.
+    def _of_new_slot(self, downloader: Any, key: Hashable) -> tuple[int, float]:
+        """Return the concurrency and delay that the slot *key* will have."""
+        chosen = getattr(downloader, "per_slot_settings", {}).get(key, {})
+        of_all = getattr(downloader, "ip_concurrency", 0) or self._per_host
+        delay = getattr(downloader, "_delay", None)
+        if delay is None:  # before 2.19
+            delay = self._crawler.settings.getfloat("DOWNLOAD_DELAY")
+            delay = getattr(self._crawler.spider, "download_delay", delay)
+        return chosen.get("concurrency", of_all), chosen.get("delay", delay)
+
+    def _until_due(self, slot: Any, *, waiting: int) -> float:
+        """Return in how many seconds a slot with a delay could begin one more request.
 
         One is handed on when the least possible delay is over, and none while
         another waits in the slot: what goes next is decided as late as it can be.
         """
         if waiting:
-            self._again_in(max(slot.delay / 4, LOOK_AGAIN_SECONDS))
-            return False
+            return max(float(slot.delay) / 4, LOOK_AGAIN_SECONDS)
         jitter = getattr(slot, "jitter", None)
         if jitter is None:
             jitter = _JITTER if slot.randomize_delay else 0.0
-        due_in = slot.lastseen + slot.delay * (1 - min(jitter, 1.0)) - time.monotonic()
-        if due_in > 0:
-            self._again_in(max(due_in, LOOK_AGAIN_SECONDS))
-        return bool(due_in <= 0)
+        due_in: float = slot.lastseen + slot.delay * (1 - min(jitter, 1.0)) - time.monotonic()
+        return max(due_in, LOOK_AGAIN_SECONDS) if due_in > 0 else 0.0
 
     def _others(self, requests: Collection[Request]) -> int:
         return sum(request.meta.get(TICKET) not in self._own for request in requests)
@@ -135,8 +145,23 @@ class Downloader:
         """Return how many requests of others wait in *slot*, and have not begun."""
         return sum(request.meta.get(TICKET) not in self._own for request, _ in slot.queue)
 
-    def _again_in(self, seconds: float) -> None:
-        self.look_again = min(seconds, self.look_again or seconds)
+    def count_at_once(self) -> None:
+        """Let slots count a transfer when it is taken from their queue.
+
+        Under asyncio they count it when its task has begun, which is later: until then
+        they take whatever else is queued.
+        """
+        downloader: Any = self._real
+        transfer = getattr(downloader, "_wait_for_download", None)
+        if transfer is None or hasattr(transfer, "imgpipe_counts"):
+            return
+
+        def counted(slot: Any, request: Request, *args: Any) -> Any:
+            slot.transferring.add(request)
+            return transfer(slot, request, *args)
+
+        counted.imgpipe_counts = True  # type: ignore[attr-defined]
+        downloader._wait_for_download = counted  # noqa: SLF001
 
 
 class Pages:

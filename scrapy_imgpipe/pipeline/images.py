@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -40,8 +41,6 @@ from scrapy_imgpipe.store_adapter import FileSystemFilesStore
 from scrapy_imgpipe.workers import Workers
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from PIL import Image
     from scrapy.crawler import Crawler
     from scrapy.pipelines.files import FilesStoreProtocol
@@ -77,6 +76,8 @@ class ImagesPipeline(Rendering):
         *,
         crawler: Crawler,
     ) -> None:
+        if store_uri and not isinstance(store_uri, (str, PathLike)):
+            raise self._unusable_store(store_uri)
         self.options: options.Options = options.Options.read(
             functools.partial(self._look_up_setting, crawler.settings)
         )

@@ -88,11 +88,14 @@ class Configured(ImagesPipeline):
         try:
             return super()._get_store(uri)
         except _STORE_ERRORS as error:
-            schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
             told = isinstance(error, (OSError, StoreFailed, ImportError))
-            reason = f" ({error})" if told else ""
-            msg = (
-                f"Expected a directory or a complete URI with a scheme of {schemes} for"
-                f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
-            )
-        raise SettingError(msg)  # out here, or the log would show two tracebacks
+            unusable = self._unusable_store(uri, f" ({error})" if told else "")
+        raise unusable  # out here, or the log would show two tracebacks
+
+    def _unusable_store(self, uri: object, reason: str = "") -> SettingError:
+        schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
+        msg = (
+            f"Expected a directory or a complete URI with a scheme of {schemes} for"
+            f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
+        )
+        return SettingError(msg)

@@ -6,8 +6,10 @@ crawl's. All of it runs on the event loop; nothing here is awaited but a turn.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
@@ -15,7 +17,7 @@ from scrapy import signals
 from scrapy.utils.asyncio import call_later
 
 from scrapy_imgpipe.admission import Admission, State, Ticket
-from scrapy_imgpipe.compat.downloader import TICKET, Downloader, Pages
+from scrapy_imgpipe.compat.downloader import LOOK_AGAIN_SECONDS, TICKET, Downloader, Pages
 from scrapy_imgpipe.promises import Promise, keep, new_promise
 
 if TYPE_CHECKING:
@@ -46,12 +48,14 @@ class Turns:
         self._tickets: dict[int, Ticket] = {}  # of what is being downloaded
         self._awaited: dict[Ticket, Promise] = {}
         self._timer: CallLaterResult | None = None
+        self._then = inf  # when the timer fires
         self._calling = self._again = False
         self._undecided = 0
         self._called: set[Ticket] = set()  # and not yet handed to the downloader
         self._pages = Pages(crawler, self._holding_back)
         self._downloader = Downloader(crawler, self._tickets, self.admission.places_of)
         crawler.signals.connect(self._headers_received, signals.headers_received)
+        crawler.signals.connect(self._bytes_received, signals.bytes_received)
 
     @classmethod
     def of(cls, crawler: Crawler, budget: int) -> Turns:
@@ -61,12 +65,14 @@ class Turns:
         if turns is None:
             turns = cls(crawler, budget)
             _of_crawl[crawler] = ref(turns)
-        turns.admission.budget = max(turns.admission.budget, budget)
+        memory = turns.admission.memory
+        memory.budget = max(memory.budget, budget)
         return turns
 
     def spider_opened(self) -> None:
-        """Let sources that wait hold pages back; the engine is there now."""
+        """Let sources that wait hold pages back, and limits hold; the engine is there now."""
         self._pages.hold_back()
+        self._downloader.count_at_once()
 
     @contextmanager
     def undecided(self) -> Iterator[None]:
@@ -139,18 +145,17 @@ class Turns:
         try:
             while self._again:
                 self._again = False
-                self._downloader.look_again = None
                 self._call_all()
         finally:
             self._calling = False
-        self._set_timer(self._downloader.look_again)
+        self._set_timer()
 
     def _call_all(self) -> None:
         while (ticket := self.admission.next_rendering()) is not None:
             self._go(ticket)
         while self.admission.waiting:
-            places = self._downloader.places()
-            ticket = self.admission.next_download(places, self._downloader.has_room)
+            places, now = self._downloader.places(), time.monotonic()
+            ticket = self.admission.next_download(places, self._downloader.wait_of, now)
             if ticket is None:
                 break
             self._tickets[ticket.number] = ticket
@@ -162,18 +167,31 @@ class Turns:
             self._called.add(ticket)
             keep(turn, None)
 
-    def _set_timer(self, seconds: float | None) -> None:
+    def _set_timer(self) -> None:
+        now = time.monotonic()
+        then = self.admission.next_look()
+        if self._downloader.others_in_the_way and self.admission.waiting:
+            then = min(then, now + LOOK_AGAIN_SECONDS)
+        if then == self._then:
+            return
+        self._then = then
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if seconds is not None and self.admission.waiting:
-            self._timer = call_later(seconds, self._time_is_up)
+        if then < inf:
+            self._timer = call_later(max(then - now, 0), self._time_is_up)
 
     def _time_is_up(self) -> None:
-        self._timer = None
+        self._timer, self._then = None, inf
         self._call()
 
     def _headers_received(self, body_length: object, request: Request) -> None:
         ticket = self._tickets.get(request.meta.get(TICKET, 0))
-        if ticket is not None and isinstance(body_length, int) and body_length > 0:
-            self.admission.sized(ticket, body_length * COPIES_OF_BODY)
+        if ticket is not None:
+            told = body_length if isinstance(body_length, int) and body_length > 0 else None
+            self.admission.announced(ticket, told and told * COPIES_OF_BODY)
+
+    def _bytes_received(self, data: bytes, request: Request) -> None:
+        ticket = self._tickets.get(request.meta.get(TICKET, 0))
+        if ticket is not None:
+            self.admission.arrived(ticket, len(data) * COPIES_OF_BODY)

@@ -57,6 +57,15 @@ def test_never_more_downloads_at_a_time_than_scrapys_limits_allow(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_pages_and_images_of_a_host_share_its_limit(site, tmp_path, mode):
+    paths = photos(site, 40)
+    pages = [site.add_page(f"/{n}.html", paths[2 * n : 2 * n + 2]) for n in range(20)]
+    result = crawled(tmp_path, *pages, mode=mode, CONCURRENT_REQUESTS_PER_DOMAIN=3)
+    assert [len(item["images"]) for item in result.items] == [2] * 20
+    assert max(visit.beside + 1 for visit in site.visits) == 3
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_redirects_and_retries_stay_within_the_limits(site, tmp_path, mode):
     paths = photos(site, 12)
     for path in paths[::3]:

@@ -152,6 +152,13 @@ def test_a_store_below_a_file_is_said_in_one_sentence(tmp_path):
         Crawl(tmp_path / "file" / "store")
 
 
+@pytest.mark.parametrize("value", [5, True, b"images", ["images"], {"a": 1}], ids=repr)
+def test_a_store_that_is_no_path_is_said_in_one_sentence(tmp_path, value):
+    with pytest.raises(SettingError) as caught:
+        Crawl(tmp_path, IMAGES_STORE=value)
+    assert f"received {value!r} of type {type(value).__name__}" in str(caught.value)
+
+
 @pytest.mark.parametrize("value", [None, ""], ids=repr)
 def test_without_a_store_the_pipeline_is_off(tmp_path, value):
     with pytest.raises(NotConfigured, match=r"IMAGES_STORE setting must be set .*MyPipeline"):

@@ -59,7 +59,7 @@ async def all_wait(crawl: Crawl, count: int) -> None:
 
 def is_idle(crawl: Crawl) -> bool:
     admission = crawl.pipeline.turns.admission
-    return (admission.waiting, admission.under_way, admission.in_use) == (0, 0, 0)
+    return (admission.waiting, admission.under_way, admission.memory.in_use) == (0, 0, 0)
 
 
 def test_of_what_waits_the_highest_priority_is_downloaded_first(tmp_path):
@@ -142,7 +142,7 @@ def test_downloads_wait_while_bodies_fill_the_budget(tmp_path, budget):
 
         def watch(ticket):
             nonlocal most
-            most = max(most, crawl.pipeline.turns.admission.in_use)
+            most = max(most, crawl.pipeline.turns.admission.memory.in_use)
             leave(ticket)
 
         crawl.pipeline.turns.leave = watch
