@@ -1,14 +1,17 @@
 """Crawl the same photos with Scrapy's ImagesPipeline, with ours, and with none.
 
-Five cases: photos of 500 px and of 2400 px, each without thumbnails and with two
-(50 and 270 px), and photos of 5000 px with two. Each crawl is a fresh process with a
-fresh store; a local server in another process has the photos in memory.
+Photos of 500 px and of 2400 px, each without thumbnails and with two (50 and 270 px),
+and photos of 5000 px with two; one in five is a progressive JPEG, which costs several times
+as much as a baseline one, so that the large ones are crawled all baseline as well. Each
+crawl is a fresh process with a fresh store; a local server in another process has the
+photos in memory.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -47,11 +50,12 @@ class Case:
     few: tuple[int, int]
     """The two numbers above for ``--quick``."""
     thumbs: dict[str, tuple[int, int]]
+    kind: str = ""
 
     def name(self) -> str:
         """Return the heading, which ``--cases`` looks at."""
         sizes = " and ".join(str(size[0]) for size in self.thumbs.values())
-        return f"{self.side} px, {f'thumbs {sizes}' if sizes else 'no thumbs'}"
+        return f"{self.side} px{self.kind}, {f'thumbs {sizes}' if sizes else 'no thumbs'}"
 
     def quick(self) -> Case:
         """Return the same with few images."""
@@ -59,12 +63,17 @@ class Case:
         return replace(self, distinct=distinct, sources=sources)
 
 
+LARGE_BASELINE = partial(Studio.large, baseline=True)
+HUGE_BASELINE = partial(Studio.huge, baseline=True)
+
 CASES = (
     Case(500, Studio.small, 60, 960, (20, 60), {}),
     Case(500, Studio.small, 60, 960, (20, 60), TWO_THUMBS),
     Case(2400, Studio.large, 24, 96, (4, 8), {}),
     Case(2400, Studio.large, 24, 96, (4, 8), TWO_THUMBS),
+    Case(2400, LARGE_BASELINE, 24, 96, (2, 4), TWO_THUMBS, " baseline"),
     Case(5000, Studio.huge, 12, 36, (2, 4), TWO_THUMBS),
+    Case(5000, HUGE_BASELINE, 12, 36, (2, 4), TWO_THUMBS, " baseline"),
 )
 
 

@@ -83,19 +83,21 @@ class Studio:
 
     def small(self, count: int) -> PhotoSet:
         """Return *count* JPEGs whose long side is 500 px."""
-        return self._jpegs("500", "long side 500 px", 500, count)
+        return self._jpegs("long side 500 px", 500, count)
 
-    def large(self, count: int) -> PhotoSet:
+    def large(self, count: int, *, baseline: bool = False) -> PhotoSet:
         """Return *count* JPEGs whose long side is 2400 px."""
-        return self._jpegs("2400", "upscaled to a long side of 2400 px", 2400, count)
+        about = "upscaled to a long side of 2400 px"
+        return self._jpegs(about, 2400, count, baseline=baseline)
 
-    def huge(self, count: int) -> PhotoSet:
+    def huge(self, count: int, *, baseline: bool = False) -> PhotoSet:
         """Return *count* JPEGs whose long side is 5000 px."""
-        return self._jpegs("5000", "upscaled to a long side of 5000 px", 5000, count, FINE_GRAIN)
+        about = "upscaled to a long side of 5000 px"
+        return self._jpegs(about, 5000, count, FINE_GRAIN, baseline=baseline)
 
     def tiny(self, count: int) -> PhotoSet:
         """Return *count* JPEGs of 10 to 21 KiB."""
-        return self._jpegs("260", "long side 260 px", 260, count)
+        return self._jpegs("long side 260 px", 260, count)
 
     def heavy(self, count: int) -> PhotoSet:
         """Return *count* JPEGs of about 5 MB."""
@@ -125,12 +127,17 @@ class Studio:
             self._truncated_12mp,
         )
 
-    def _jpegs(self, name: str, about: str, side: int, count: int, grain: int = GRAIN) -> PhotoSet:
+    def _jpegs(
+        self, about: str, side: int, count: int, grain: int = GRAIN, *, baseline: bool = False
+    ) -> PhotoSet:
+        name, kinds = str(side), "1 in 5 progressive"
+        if baseline:
+            name, kinds = f"{side}-baseline", "all baseline"
+        make = functools.partial(self._scaled_jpeg, side=side, grain=grain, baseline=baseline)
         files = tuple(
-            self._made(name, f"{i}.jpg", functools.partial(self._scaled_jpeg, i, side, grain))
-            for i in range(count)
+            self._made(name, f"{i}.jpg", functools.partial(make, i)) for i in range(count)
         )
-        return PhotoSet(name, f"{about}, quality 85-90, 4:2:0, 1 in 5 progressive", files)
+        return PhotoSet(name, f"{about}, quality 85-90, 4:2:0, {kinds}", files)
 
     def _one(self, name: str, about: str, file_name: str, make: Callable[[], bytes]) -> PhotoSet:
         return PhotoSet(name, about, (self._made(name, file_name, make),))
@@ -144,12 +151,13 @@ class Studio:
         with Image.open(self.originals[i % len(self.originals)]) as image:
             return image.convert("RGB")
 
-    def _scaled_jpeg(self, i: int, side: int, grain: int) -> bytes:
+    def _scaled_jpeg(self, i: int, *, side: int, grain: int, baseline: bool) -> bytes:
         image = self._original(i)
         factor = side / max(image.size)
         size = (round(image.width * factor), round(image.height * factor))
         image = with_grain(image.resize(size, Image.Resampling.LANCZOS), seed=i, amplitude=grain)
-        return encode_jpeg(image, quality=85 + i % 6, progressive=(i + 1) % 5 == 0)
+        progressive = not baseline and (i + 1) % 5 == 0
+        return encode_jpeg(image, quality=85 + i % 6, progressive=progressive)
 
     def _fitted(self, size: tuple[int, int], i: int) -> Image.Image:
         return with_grain(ImageOps.fit(self._original(i), size), seed=i)

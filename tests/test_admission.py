@@ -68,6 +68,17 @@ def test_a_late_one_of_high_priority_overtakes_thousands():
     assert downloads(admission, places=4) == [late]
 
 
+def test_who_is_asked_for_again_with_a_higher_priority_goes_with_that():
+    hosts = [("a", 0), ("a", 0), ("b", 0), ("c", 9)]
+    first, second, third, above = (ticket(host, priority) for host, priority in hosts)
+    admission = waiting(first, second, third, above)
+    admission.raise_priority(second, 5)
+    admission.raise_priority(second, 1)  # lower again does nothing
+    assert downloads(admission) == [above, second, third, first]
+    admission.raise_priority(second, 7)  # nor where it waits no more
+    assert admission.waiting == 0
+
+
 def test_hosts_of_one_priority_take_turns():
     admission = waiting(*(ticket("a") for _ in range(6)), *(ticket("b") for _ in range(6)))
     order = "".join(one.host for one in downloads(admission, places=6))
@@ -322,6 +333,16 @@ class Machine(RuleBasedStateMachine):
         for _ in range(times):
             self.tickets.append(ticket(host, priority))
             self.admission.add(self.tickets[-1])
+
+    @precondition(lambda self: self.of(State.WAITING))
+    @rule(data=st.data(), priority=st.integers(-2, 3))
+    def raise_priority(self, data, priority):
+        one = data.draw(st.sampled_from(self.of(State.WAITING)))
+        if priority > one.priority:  # behind those that have it
+            self.tickets.remove(one)
+            self.tickets.append(one)
+        self.admission.raise_priority(one, priority)
+        assert one.priority >= priority
 
     @rule(host=st.sampled_from("abcde"), limit=st.integers(1, 8))
     def change_a_limit(self, host, limit):

@@ -68,6 +68,11 @@ class Admission:
         """Let *ticket* wait for its download, behind those of its host and priority."""
         self._queue.add(ticket)
 
+    def raise_priority(self, ticket: Ticket, priority: int) -> None:
+        """Let *ticket* wait for its download with *priority*, if that is higher than its own."""
+        if ticket.state is State.WAITING and priority > ticket.priority:
+            self._queue.raise_priority(ticket, priority)
+
     def next_download(self, places: int | None, wait_of: WaitOf, now: float) -> Ticket | None:
         """Let one more source be downloaded and return it; None when none may.
 

@@ -33,7 +33,8 @@ class Host:
         name: of the host.
         places: how many of its sources are being downloaded.
         waiting: how many wait.
-        sources: a heap; those that have left the queue stay until they are on top.
+        sources: a heap; entries of those that have left the queue, or have risen in it,
+            stay until they are on top.
         line: priority of the line it stands in; None where it stands aside.
         aside: number of its entry among those that stand aside; None where it does not.
     """
@@ -72,6 +73,15 @@ class Queue:
         heappush(host.sources, (-ticket.priority, next(self._numbers), ticket))
         host.waiting += 1
         self.waiting += 1
+        if host.aside is None:
+            self._stand_in_line(host)
+
+    def raise_priority(self, ticket: Ticket, priority: int) -> None:
+        """Let *ticket* wait with a higher *priority*, behind those that have it."""
+        host = self._hosts[ticket.host]
+        ticket.priority = priority
+        heappush(host.sources, (-priority, next(self._numbers), ticket))
+        self._tidy(host)
         if host.aside is None:
             self._stand_in_line(host)
 
@@ -196,8 +206,11 @@ class Queue:
             self._lines[-host.sources[0][0]].move_to_end(host, last=False)
 
     def _tidy(self, host: Host) -> None:
-        """Forget sources on top that have left, and a host that has nothing any more."""
-        while host.sources and host.sources[0][2].state is not State.WAITING:
+        """Forget entries on top that do not hold, and a host that has nothing any more."""
+        while host.sources:
+            lowest, _, ticket = host.sources[0]
+            if ticket.state is State.WAITING and ticket.priority == -lowest:
+                break
             heappop(host.sources)
         if not host.waiting:
             self._leave_line(host)

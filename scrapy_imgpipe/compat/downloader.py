@@ -57,7 +57,7 @@ class Downloader:
         self._total = settings.getint("CONCURRENT_REQUESTS")
         self._per_host = settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
         #: Whether it is others who take all places, at the last look.
-        self.others_in_the_way = False
+        self.others_in_the_way: bool = False
 
     @property
     def _real(self) -> Any:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
     from twisted.internet.defer import Deferred
 
+    from scrapy_imgpipe.admission import Ticket
+
 _logger = logging.getLogger(__name__)
 
 _summed_up: WeakSet[Crawler] = WeakSet()
@@ -87,6 +89,7 @@ class ImagesPipeline(Rendering):
         )
         self._check_names()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
+        self._in_line: dict[bytes, Ticket] = {}
         self.turns: Turns = Turns.of(crawler, self.options.budget)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)

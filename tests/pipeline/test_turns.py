@@ -79,6 +79,44 @@ def test_of_what_waits_the_highest_priority_is_downloaded_first(tmp_path):
     assert others == sorted(others, reverse=True), first
 
 
+class OfItem(ImagesPipeline):
+    """The priority of a source is its item's."""
+
+    def get_media_requests(self, item, info):
+        for request in super().get_media_requests(item, info):
+            yield request.replace(priority=item["priority"])
+
+
+@pytest.mark.parametrize(("priority", "place"), [(1, 1), (-1, 7)])
+def test_who_joins_lends_its_priority_where_that_is_higher(tmp_path, priority, place):
+    asked = urls(10)
+
+    async def run():
+        joined = asyncio.Event()
+
+        async def when_joined(request):
+            await joined.wait()
+            return await answer(request, jpeg())
+
+        crawl.site.answers = dict.fromkeys(asked, when_joined)
+        item = {"image_urls": asked, "priority": 0}
+        first = asyncio.ensure_future(crawl.pipeline.process_item(item))
+        await all_wait(crawl, 9)
+        again = {"image_urls": asked[7:8], "priority": priority}
+        second = asyncio.ensure_future(crawl.pipeline.process_item(again))
+        while "joined" not in crawl.outcomes():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+        joined.set()
+        return await first, await second
+
+    with Crawl(tmp_path, {}, OfItem, CONCURRENT_REQUESTS=1) as crawl:
+        first, second = asyncio.run(run())
+        assert not crawl.pipeline._in_line
+    assert [image["url"] for image in first["images"]] == asked
+    assert [image["url"] for image in second["images"]] == asked[7:8]
+    assert crawl.site.urls.index(asked[7]) == place
+
+
 def test_a_host_that_does_not_answer_holds_up_no_other(tmp_path):
     slow, quick = urls(20, "slow.example"), urls(20, "quick.example")
 
