@@ -69,11 +69,11 @@ HUGE_BASELINE = partial(Studio.huge, baseline=True)
 CASES = (
     Case(500, Studio.small, 60, 960, (20, 60), {}),
     Case(500, Studio.small, 60, 960, (20, 60), TWO_THUMBS),
-    Case(2400, Studio.large, 24, 96, (4, 8), {}),
-    Case(2400, Studio.large, 24, 96, (4, 8), TWO_THUMBS),
-    Case(2400, LARGE_BASELINE, 24, 96, (2, 4), TWO_THUMBS, " baseline"),
-    Case(5000, Studio.huge, 12, 36, (2, 4), TWO_THUMBS),
-    Case(5000, HUGE_BASELINE, 12, 36, (2, 4), TWO_THUMBS, " baseline"),
+    Case(2400, Studio.large, 24, 192, (4, 8), {}),
+    Case(2400, Studio.large, 24, 192, (4, 8), TWO_THUMBS),
+    Case(2400, LARGE_BASELINE, 24, 192, (2, 4), TWO_THUMBS, " baseline"),
+    Case(5000, Studio.huge, 12, 72, (2, 4), TWO_THUMBS),
+    Case(5000, HUGE_BASELINE, 12, 72, (2, 4), TWO_THUMBS, " baseline"),
 )
 
 

@@ -73,7 +73,13 @@ class Workers:
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
         self._placement = Placement(isolation, threads)
-        self._processes = Processes(self._placement.processes, _MODULES, surroundings, level)
+        self._processes = Processes(
+            self._placement.processes,
+            _MODULES,
+            surroundings,
+            level,
+            waits=isolation != "auto",
+        )
         self._rendering = 0
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,13 +113,17 @@ class Workers:
         """
         self._rendering += 1
         try:
-            to_process = self._placement.of_source(len(data or b""), self._rendering)
+            self._placement.count_source(len(data or b""), self._rendering)
             self._processes.most = self._placement.processes
-            if to_process:
-                return await self.run(self._processes.call, function, data, *args)
-            return await self.run(function, *args if data is None else (data, *args))
+            return await self.run(self._render, function, data, *args)
         finally:
             self._rendering -= 1
+
+    def _render(self, function: Callable[..., _T], data: bytes | None, *args: Any) -> _T:
+        """Do it, or have it done; in a worker, which decides late: a process may be there now."""
+        if self._placement.of_source(len(data or b"")):
+            return self._processes.call(function, data, *args)
+        return function(*args) if data is None else function(data, *args)
 
     async def run_in_line(self, function: Callable[[], _T]) -> _T:
         """As :meth:`run`, one after another in a thread of their own.

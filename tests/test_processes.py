@@ -132,13 +132,60 @@ def test_small_sources_go_to_a_process_once_there_have_been_a_few():
     async def main():
         async with open_workers(isolation="auto") as workers:
             first = {await workers.render(calls.pid, b"small") for _ in range(FEW_SOURCES)}
+            # The next one has a process started, and is done here meanwhile.
+            while await workers.render(calls.pid, bytes(PROCESS_BYTES)) == os.getpid():
+                assert time.monotonic() < deadline
             large = await workers.render(calls.pid, bytes(PROCESS_BYTES + 1))
-            small = await workers.render(calls.pid, bytes(PROCESS_BYTES))
-            return first, large, small
+            return first, large
 
-    first, large, small = asyncio.run(main())
+    deadline = time.monotonic() + 60
+    first, large = asyncio.run(main())
     assert first == {os.getpid()} == {large}
-    assert small != os.getpid()
+
+
+def test_where_a_process_is_decided_when_the_work_begins(monkeypatch):
+    """A crowd of small sources does not wait for the first few to be done here."""
+    monkeypatch.setattr(placement, "FEW_SOURCES", 3)
+
+    async def main():
+        async with open_workers(isolation="auto") as workers:
+            here = str(os.getpid()).encode()
+            asked = [workers.render(calls.pid_after_a_while_in, here) for _ in range(200)]
+            return await asyncio.gather(*asked)
+
+    done_by = asyncio.run(main())
+    assert done_by[0] == os.getpid() != done_by[-1]
+
+
+def test_while_a_process_starts_who_asks_does_the_work():
+    processes = Processes(most=1, waits=False)
+    assert processes.call(calls.pid, b"") == os.getpid()
+    assert processes.call(calls.pid, b"") == os.getpid()
+    (starter,) = processes._starters
+    starter.join()
+    assert processes.call(calls.pid, b"") != os.getpid()
+    processes.close()
+    assert processes._busy == 0
+
+
+def test_a_process_that_still_starts_at_the_end_is_ended():
+    processes = Processes(most=1, waits=False)
+    processes.call(calls.pid, b"")
+    (starter,) = processes._starters
+    processes.close()
+    assert not starter.is_alive()
+    assert (processes._busy, processes._idle) == (0, [])
+
+
+def test_without_a_thread_to_start_it_there_is_no_process(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    processes = Processes(most=1, waits=False)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert processes.call(calls.pid, b"") == os.getpid()
+    assert (processes._busy, processes._starters) == (0, [])
+    assert processes.usable
 
 
 def test_large_sources_do_not_count_towards_the_few(monkeypatch):
@@ -156,10 +203,15 @@ def test_large_sources_do_not_count_towards_the_few(monkeypatch):
 def test_one_process_is_enough_until_there_is_a_crowd_most_of_the_time():
     asked = Placement("auto", threads=3)
     few, many = 3 * CROWD, 3 * CROWD + 1
-    assert not any(asked.of_source(9, many) for _ in range(FEW_SOURCES))
-    assert all(asked.of_source(9, under_way) for under_way in [many, few] * FEW_SOURCES)
+
+    def count(under_way):
+        asked.count_source(9, under_way)
+        return asked.of_source(9)
+
+    assert not any(count(many) for _ in range(FEW_SOURCES))
+    assert all(count(under_way) for under_way in [many, few] * FEW_SOURCES)
     assert asked.processes == 1
-    seen = [(asked.of_source(9, many), asked.processes)[1] for _ in range(4 * FEW_SOURCES)]
+    seen = [(count(many), asked.processes)[1] for _ in range(4 * FEW_SOURCES)]
     assert seen.index(2) == FEW_SOURCES - 1
     assert seen.index(3) == 2 * FEW_SOURCES - 1
     assert max(seen) == 3

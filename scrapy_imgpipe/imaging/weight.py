@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scrapy_imgpipe.imaging.decode import PIECE_BYTES
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP, fit_inside
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
     """
     if seen is None:
         return UNKNOWN_GROWTH * len(data)
-    kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES)
+    kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
         return kept + seen.pixels * PIXEL_BYTES * COPIES
     scale = _scale(seen, plan)

@@ -39,24 +39,27 @@ class Placement:
         self._small = self._crowded = self._pieces = 0
         self.processes: int = threads if isolation == "process" else 1
 
-    def of_source(self, size: int, under_way: int) -> bool:
-        """Return whether a source of *size* bytes goes to a process.
+    def count_source(self, size: int, under_way: int) -> None:
+        """Take note of a source of *size* bytes that is to be rendered.
 
         *under_way* is how many sources wait or are worked on, this one included.
         """
-        if self._isolation != "auto":
-            return self._isolation == "process"
-        if size > PROCESS_BYTES:
-            return False
+        if self._isolation != "auto" or size > PROCESS_BYTES:
+            return
         self._small += 1
         if self._small <= FEW_SOURCES:
-            return False
+            return
         crowd = under_way > CROWD * self._threads
         self._crowded = max(self._crowded + (1 if crowd else -1), 0)
         if self._crowded >= FEW_SOURCES and self.processes < self._threads:
             self.processes += 1
             self._crowded = 0
-        return True
+
+    def of_source(self, size: int) -> bool:
+        """Return whether a source of *size* bytes, if it is begun now, goes to a process."""
+        if self._isolation != "auto":
+            return self._isolation == "process"
+        return size <= PROCESS_BYTES and self._small > FEW_SOURCES
 
     def count_piece(self) -> None:
         """Take note of a piece of short work that there was something to do for."""

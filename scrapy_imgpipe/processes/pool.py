@@ -1,7 +1,8 @@
 """Worker processes for the threads of one crawl.
 
 A process is started when there is a call and none is idle, and replaced when it has
-died. Where none can be had, its work is done by the thread that asks.
+died. Where none can be had, and while one starts, its work is done by the thread that
+asks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Processes:
         surroundings: asked before each call what processes have to be told of this
             one; may raise ``PicklingError``, which keeps the work here.
         level: at which it is logged, once, that a call could not travel.
+        waits: whether a call waits for a process to start, and is not done here meanwhile.
     """
 
     def __init__(
@@ -49,14 +51,18 @@ class Processes:
         modules: Sequence[str] = (),
         surroundings: Callable[[], Surroundings] | None = None,
         level: int = logging.INFO,
+        *,
+        waits: bool = True,
     ) -> None:
         self.most = most
+        self._waits = waits
         self._modules = tuple(modules)
         self._surroundings = surroundings
         self._level = level
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []  # the last one used is the first to be used again
-        self._busy = 0
+        self._busy = 0  # those that start are
+        self._starters: list[threading.Thread] = []
         self._usable = True
         self._told: set[str] = set()
 
@@ -106,10 +112,14 @@ class Processes:
         with self._lock:
             self._usable = False
             idle, self._idle = self._idle, []
+            starters, self._starters = self._starters, []
         for process in idle:
             process.hang_up()
         for process in idle:
             process.end()
+        for starter in starters:
+            if starter is not threading.current_thread():
+                starter.join()
 
     def _answer(
         self, function: Callable[..., Any], data: bytes | None, args: tuple[Any, ...]
@@ -165,6 +175,28 @@ class Processes:
             self._busy += 1
             if self._idle and not fresh:
                 return self._idle.pop()
+            if not fresh and not self._waits:
+                self._start_beside()
+                return None
+        return self._start()
+
+    def _start_beside(self) -> None:
+        """Have a process start, and be idle then; under the lock."""
+
+        def start() -> None:
+            process = self._start()
+            if process is not None:
+                self._give_back(process)
+
+        starter = threading.Thread(target=start, name="imgpipe-start", daemon=True)
+        try:
+            starter.start()
+        except RuntimeError:  # no thread to be had; the next who asks tries again
+            self._busy -= 1
+        else:
+            self._starters.append(starter)
+
+    def _start(self) -> WorkerProcess | None:
         try:
             return WorkerProcess(self._modules)
         except NotStarted as why:

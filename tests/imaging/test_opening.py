@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected
 from scrapy_imgpipe.imaging import DEFAULT_FORMATS, Plan, inspect, open_image, render, upright
@@ -124,3 +124,26 @@ def test_a_turned_image_brings_no_second_orientation():
     full = render(encoded(noisy(), exif=exif(6)), Plan())[0]
     assert decoded(full.data).getexif() == {}
     assert render(full.data, Plan())[0].data is full.data
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "BMP", "PPM"])
+def test_the_decoder_gets_the_file_in_one_piece(kind, monkeypatch):
+    data = encoded(noisy((1200, 900)), kind)
+    assert len(data) > 2 * ImageFile.MAXBLOCK
+    pieces = []
+
+    class Counting:
+        def __init__(self, decoder):
+            self._decoder = decoder
+
+        def __getattr__(self, name):
+            return getattr(self._decoder, name)
+
+        def decode(self, piece):
+            pieces.append(len(piece))
+            return self._decoder.decode(piece)
+
+    make = Image._getdecoder
+    monkeypatch.setattr(Image, "_getdecoder", lambda *args: Counting(make(*args)))
+    open_image(data).load()
+    assert len(pieces) == 1
