@@ -113,7 +113,8 @@ class Workers:
         """
         self._rendering += 1
         try:
-            self._placement.count_source(len(data or b""), self._rendering)
+            waiting = 0 if self._processes.starting else self._rendering  # let it try first
+            self._placement.count_source(len(data or b""), waiting)
             self._processes.most = self._placement.processes
             return await self.run(self._render, function, data, *args)
         finally:

@@ -23,7 +23,7 @@ from PIL import Image, ImageFile
 from scrapy_imgpipe import errors, tasks
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import Plan, Variant
-from scrapy_imgpipe.processes import placement
+from scrapy_imgpipe.processes import placement, pool
 from scrapy_imgpipe.processes import process as process_module
 from scrapy_imgpipe.processes.placement import (
     CROWD,
@@ -157,12 +157,24 @@ def test_where_a_process_is_decided_when_the_work_begins(monkeypatch):
     assert done_by[0] == os.getpid() != done_by[-1]
 
 
-def test_while_a_process_starts_who_asks_does_the_work():
+def test_while_a_process_starts_who_asks_does_the_work(monkeypatch):
+    may_start = threading.Event()
+
+    class Held(process_module.WorkerProcess):
+        def __init__(self, modules):
+            may_start.wait(60)
+            super().__init__(modules)
+
+    monkeypatch.setattr(pool, "WorkerProcess", Held)
     processes = Processes(most=1, waits=False)
-    assert processes.call(calls.pid, b"") == os.getpid()
-    assert processes.call(calls.pid, b"") == os.getpid()
+    assert not processes.starting
+    for _ in range(3):
+        assert processes.call(calls.pid, b"") == os.getpid()
+        assert processes.starting
+    may_start.set()
     (starter,) = processes._starters
     starter.join()
+    assert not processes.starting
     assert processes.call(calls.pid, b"") != os.getpid()
     processes.close()
     assert processes._busy == 0
@@ -215,6 +227,13 @@ def test_one_process_is_enough_until_there_is_a_crowd_most_of_the_time():
     assert seen.index(2) == FEW_SOURCES - 1
     assert seen.index(3) == 2 * FEW_SOURCES - 1
     assert max(seen) == 3
+
+
+def test_a_crowd_that_shrinks_brings_no_further_process():
+    asked = Placement("auto", threads=3)
+    for under_way in range(10 * FEW_SOURCES, 3 * CROWD, -1):
+        asked.count_source(9, under_way)
+    assert asked.processes == 1
 
 
 @pytest.mark.parametrize(

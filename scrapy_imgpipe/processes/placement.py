@@ -11,7 +11,7 @@ from __future__ import annotations
 PROCESS_BYTES = 256 << 10
 
 #: How many small sources threads take before any goes to a process unless all do, and
-#: how many have to find a crowd before there is one process more.
+#: how many have to find a crowd that does not shrink before there is one process more.
 FEW_SOURCES = 64
 
 #: A crowd is more than so many sources for each thread.
@@ -36,13 +36,15 @@ class Placement:
     def __init__(self, isolation: str, threads: int) -> None:
         self._isolation = isolation
         self._threads = threads
-        self._small = self._crowded = self._pieces = 0
+        self._small = self._pieces = 0
+        self._crowded = self._crowd = 0  # for how many sources, and how large it was then
         self.processes: int = threads if isolation == "process" else 1
 
     def count_source(self, size: int, under_way: int) -> None:
         """Take note of a source of *size* bytes that is to be rendered.
 
-        *under_way* is how many sources wait or are worked on, this one included.
+        *under_way* is how many sources wait or are worked on, this one included; 0 where
+        that says nothing yet.
         """
         if self._isolation != "auto" or size > PROCESS_BYTES:
             return
@@ -50,10 +52,13 @@ class Placement:
         if self._small <= FEW_SOURCES:
             return
         crowd = under_way > CROWD * self._threads
+        if crowd and not self._crowded:
+            self._crowd = under_way
         self._crowded = max(self._crowded + (1 if crowd else -1), 0)
-        if self._crowded >= FEW_SOURCES and self.processes < self._threads:
-            self.processes += 1
+        if self._crowded >= FEW_SOURCES:
             self._crowded = 0
+            if under_way >= self._crowd and self.processes < self._threads:
+                self.processes += 1
 
     def of_source(self, size: int) -> bool:
         """Return whether a source of *size* bytes, if it is begun now, goes to a process."""

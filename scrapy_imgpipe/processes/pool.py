@@ -63,6 +63,7 @@ class Processes:
         self._idle: list[WorkerProcess] = []  # the last one used is the first to be used again
         self._busy = 0  # those that start are
         self._starters: list[threading.Thread] = []
+        self._starting = 0
         self._usable = True
         self._told: set[str] = set()
 
@@ -70,6 +71,11 @@ class Processes:
     def usable(self) -> bool:
         """Whether work may still go to processes; False once none could be started."""
         return self._usable
+
+    @property
+    def starting(self) -> bool:
+        """Whether a process starts just now, while nobody waits for it."""
+        return self._starting > 0
 
     def call(self, function: Callable[..., _T], data: bytes | None, /, *args: Any) -> _T:
         """Return ``function(data, *args)`` as a worker process found it.
@@ -187,6 +193,8 @@ class Processes:
             process = self._start()
             if process is not None:
                 self._give_back(process)
+            with self._lock:
+                self._starting -= 1
 
         starter = threading.Thread(target=start, name="imgpipe-start", daemon=True)
         try:
@@ -195,6 +203,7 @@ class Processes:
             self._busy -= 1
         else:
             self._starters.append(starter)
+            self._starting += 1
 
     def _start(self) -> WorkerProcess | None:
         try:
