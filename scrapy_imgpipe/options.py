@@ -32,13 +32,14 @@ SCHEMES = ("http", "https", "data", "ftp", "s3")
 #: so that any bytes would be an image.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
 
-#: Memory budget for each worker, in bytes: room for one picture of 8 megapixels of any
-#: kind, decoded and copied once, in every worker at the same time.
-BUDGET_OF_WORKER = 64 << 20
+#: Memory budget for each worker, in bytes: room for one picture of 12 megapixels of any
+#: kind, decoded and copied once, or for one progressive JPEG of 20 and what waits beside
+#: it, in every worker at the same time.
+BUDGET_OF_WORKER = 96 << 20
 
 #: Least memory budget, in bytes. With some 90 MB for Python, Scrapy and Pillow a crawl
-#: on two cores stays below 256 MiB.
-LEAST_BUDGET = 128 << 20
+#: on two cores stays below 350 MiB (``benchmarks/bounds.py``).
+LEAST_BUDGET = 192 << 20
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
 
@@ -183,7 +184,7 @@ class Options:
     priority: int = _setting("IMGPIPE_PRIORITY", 0, whole_number(), "Priority of image requests that have none of their own; higher goes first.")
     workers: int | None = _setting("IMGPIPE_WORKERS", None, whole_number(1, "threads"), "Threads that decode, encode, hash and write, beside the event loop.", "usable CPUs")
     isolation: str = _setting("IMGPIPE_ISOLATION", "auto", one_of("auto", "thread", "process"), "Where images are rendered: `thread`, `process` (worker processes, one for each thread), or `auto`, which is processes for the small ones.")
-    memory_budget: int | None = _setting("IMGPIPE_MEMORY_BUDGET", None, whole_number(1, "bytes"), "Memory that downloaded bodies and decoded pixels may take together, in bytes; what is larger goes alone.", "64 MiB per worker, at least 128 MiB")
+    memory_budget: int | None = _setting("IMGPIPE_MEMORY_BUDGET", None, whole_number(1, "bytes"), "Memory that downloaded bodies and decoded pixels may take together, in bytes; what is larger goes alone.", "96 MiB per worker, at least 192 MiB")
     keep_failed: bool = _setting("IMGPIPE_KEEP_FAILED", False, BOOLEAN, "Leave a slot with `outcome` and `reason` in `images` for each failed URL, so that both lists line up.")
     background: tuple[int, int, int] = _setting("IMGPIPE_BACKGROUND", (255, 255, 255), COLOUR, "What shows through transparent pixels: red, green, blue.")
     allowed_schemes: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_SCHEMES", SCHEMES, SCHEME_LIST, "URL schemes that are downloaded; add `file` to let pages name local files, as Scrapy does.")
