@@ -501,6 +501,58 @@ def test_a_dead_idle_one_that_cannot_be_replaced_costs_nothing(processes, monkey
     assert processes.call(calls.pid, b"") == os.getpid()
 
 
+def test_a_replacement_that_does_not_start_is_tried_again(processes, monkeypatch, caplog, tmp_path):
+    """As where the system is short of memory for a moment: the image is not lost."""
+    ready = process_module.WorkerProcess.wait_until_ready
+    starts = []
+
+    def fail_second(process):
+        starts.append(process)
+        if len(starts) == 2:
+            process.kill()
+        ready(process)
+
+    monkeypatch.setattr(process_module.WorkerProcess, "wait_until_ready", fail_second)
+    mark = str(tmp_path / "been here").encode()
+    assert processes.call(calls.die_the_first_time, mark) == "alive"
+    assert len(starts) == 3
+    assert processes.call(calls.pid, b"") == starts[2].pid
+    assert warned(caplog) == []
+
+
+def test_one_killed_before_its_first_call_has_not_died_of_it(processes, monkeypatch):
+    monkeypatch.setattr(pool, "MOST_DEATHS", 1)
+    process = processes._take(fresh=True)
+    process.kill()
+    process._process.wait()
+    processes._give_back(process)
+    assert processes.call(calls.pid, b"") not in {os.getpid(), process.pid}
+
+
+def test_where_all_are_killed_while_they_are_idle_the_work_is_done_here(processes, monkeypatch):
+    ready = process_module.WorkerProcess.wait_until_ready
+
+    def killed_then(process):
+        ready(process)
+        process.kill()
+        process._process.wait()
+
+    monkeypatch.setattr(process_module.WorkerProcess, "wait_until_ready", killed_then)
+    assert processes.call(calls.pid, b"") == os.getpid()
+    assert processes._busy == 0
+
+
+@POSIX
+def test_one_that_hangs_at_its_start_does_not_hold_up_the_end(tmp_path, monkeypatch, caplog):
+    _hangs(monkeypatch, tmp_path)
+    monkeypatch.setattr(process_module, "START_SECONDS", 100_000)
+    processes = Processes(most=1, waits=False)
+    assert processes.call(calls.pid, b"") == os.getpid()
+    processes.close()  # or the test's own time is up
+    assert (processes._busy, processes._opening) == (0, set())
+    assert warned(caplog) == []
+
+
 # --- no process to be had ---
 
 
@@ -541,7 +593,7 @@ STARTS = {
     "not there": (_not_there, "FileNotFoundError"),
     "no package": (_no_package, "No module named 'scrapy_imgpipe'"),
     "another program": pytest.param(_another_program, "none of yours", marks=POSIX),
-    "hangs": pytest.param(_hangs, "SIGKILL", marks=POSIX),
+    "hangs": pytest.param(_hangs, "not ready within", marks=POSIX),
 }
 
 

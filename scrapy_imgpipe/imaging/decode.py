@@ -149,7 +149,8 @@ def open_image(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Image
         refusal = _refusal(error, data, allowed)
     else:
         _mend_transparency(image)
-        image.decodermaxblock = PIECE_BYTES
+        if len(image.tile) == 1:  # a hostile TIFF has thousands, and a piece for each
+            image.decodermaxblock = PIECE_BYTES
         return image
     raise refusal
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
     from scrapy.spidermiddlewares.referer import ReferrerPolicy
 
-    from scrapy_imgpipe.admission import Ticket
+    from scrapy_imgpipe.pipeline.priorities import Priorities
     from scrapy_imgpipe.pipeline.turns import Turns
 
 _logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class SourceFlow(Configured):
     """The part of the pipeline that turns items into asks and asks into results."""
 
     turns: Turns
-    _in_line: dict[bytes, Ticket]
+    priorities: Priorities
     _first_ask: float | None = None
     _referrer_policy: ReferrerPolicy | None = None
 
@@ -180,7 +180,7 @@ class SourceFlow(Configured):
             waiters = info.waiting[fingerprint]
             if fingerprint in info.downloading:
                 self._count(Outcome.JOINED)
-                self.turns.raise_priority(self._in_line.get(fingerprint), request.priority)
+                self.priorities.lend(fingerprint, request.priority)
                 waiter: Deferred[Any] = Deferred()
                 waiters.append(waiter)
                 (result,) = await maybe_deferred_to_future(waiter)
@@ -252,8 +252,7 @@ class SourceFlow(Configured):
     ) -> tuple[Any, Exception | None]:
         """Return a result, and beside it the error where ``media_failed`` swallowed one."""
         downloaded = False
-        fingerprint = self._fingerprinter.fingerprint(request)
-        ticket = self._in_line[fingerprint] = self.turns.ticket_for(request)
+        ticket = self.priorities.ticket_for(self._fingerprinter.fingerprint(request), request)
         try:
             await self.turns.turn_of(ticket)
             self._modify_media_request(request)
@@ -272,7 +271,6 @@ class SourceFlow(Configured):
             result = await ensure_awaitable(hook(failure, request, info))
         finally:
             self.turns.leave(ticket)
-            self._in_line.pop(fingerprint, None)
         if isinstance(result, Failure):
             warnings.warn(
                 f"{global_object_name(self.media_failed)} returned a Failure instance."
@@ -328,6 +326,7 @@ class SourceFlow(Configured):
                 bodiless = translate(HookFailed(one_line(error)))
             kept = result if bodiless is error else lean_failure(bodiless)
         info.downloading.remove(fp)
+        self.priorities.forget(fp)
         info.downloaded[fp] = kept
         for waiter in info.waiting.pop(fp):
             waiter.callback((result,))  # type: ignore[arg-type]  # a tuple: no errback chain

@@ -34,6 +34,7 @@ from scrapy_imgpipe.pipeline.failures import error_in, one_line, outcome_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
 from scrapy_imgpipe.pipeline.latest import LatestResults
 from scrapy_imgpipe.pipeline.log import is_heard
+from scrapy_imgpipe.pipeline.priorities import Priorities
 from scrapy_imgpipe.pipeline.rendering import Rendering
 from scrapy_imgpipe.pipeline.turns import Turns
 from scrapy_imgpipe.records import failed_result
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
     from twisted.internet.defer import Deferred
 
-    from scrapy_imgpipe.admission import Ticket
 
 _logger = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class ImagesPipeline(Rendering):
         )
         self._check_names()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
-        self._in_line: dict[bytes, Ticket] = {}
         self.turns: Turns = Turns.of(crawler, self.options.budget)
+        self.priorities: Priorities = Priorities(self.turns)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 

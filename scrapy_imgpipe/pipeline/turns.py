@@ -96,11 +96,6 @@ class Turns:
         self._call()
         return ticket
 
-    def raise_priority(self, ticket: Ticket | None, priority: int) -> None:
-        """Let *ticket* wait with *priority* if that is higher: somebody else asked for it, too."""
-        if ticket is not None:
-            self.admission.raise_priority(ticket, priority)
-
     def ticket_to_mend(self, need: int) -> Ticket:
         """Put in line what takes *need* bytes to mend; the ticket is to be given back."""
         ticket = Ticket(next(self._numbers), "")

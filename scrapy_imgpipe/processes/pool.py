@@ -28,6 +28,13 @@ Surroundings = tuple[Callable[[Any], None], Any]
 #: After so many processes have died of it, a call is not tried again.
 MOST_DEATHS = 2
 
+#: So many processes may be found dead, each killed while it was idle, before a call is done
+#: here.
+MOST_FOUND_DEAD = 8
+
+#: After so many starts in a row that failed, or one if none ever succeeded, none is tried.
+MOST_FAILED_STARTS = 3
+
 
 class Processes:
     """Idle worker processes, and the way to a new one.
@@ -64,6 +71,8 @@ class Processes:
         self._busy = 0  # those that start are
         self._starters: list[threading.Thread] = []
         self._starting = 0
+        self._opening: set[WorkerProcess] = set()  # not ready yet
+        self._failed_starts = MOST_FAILED_STARTS - 1  # in a row
         self._usable = True
         self._told: set[str] = set()
 
@@ -119,6 +128,8 @@ class Processes:
             self._usable = False
             idle, self._idle = self._idle, []
             starters, self._starters = self._starters, []
+            for process in self._opening:
+                process.kill()
         for process in idle:
             process.hang_up()
         for process in idle:
@@ -149,9 +160,12 @@ class Processes:
     ) -> tuple[int, Any] | None:
         """Ask one process, and another where the first one dies of it."""
         deaths: list[str] = []
-        while len(deaths) < MOST_DEATHS:
+        found_dead = 0
+        while len(deaths) < MOST_DEATHS and found_dead < MOST_FOUND_DEAD:
             process = self._take(fresh=bool(deaths))
             if process is None:
+                if deaths and self._usable:
+                    continue  # a start that failed; after some of them none is tried
                 break
             try:
                 answer = process.ask(_before(process, around) + packed, data)
@@ -159,6 +173,8 @@ class Processes:
                 ended = self._end(process)
                 if died.under_work:
                     deaths.append(ended)
+                else:
+                    found_dead += 1
                 continue
             except BaseException:
                 self._end(process)  # who knows what it is doing
@@ -206,15 +222,34 @@ class Processes:
             self._starting += 1
 
     def _start(self) -> WorkerProcess | None:
+        """Return a new process that takes calls; None where it cannot be had."""
+        process: WorkerProcess | None = None
         try:
-            return WorkerProcess(self._modules)
-        except NotStarted as why:
-            self._leave()
+            process = WorkerProcess(self._modules)
+            with self._lock:
+                self._opening.add(process)
+                if not self._usable:  # closed meanwhile
+                    process.kill()
+            process.wait_until_ready()
+        except NotStarted as error:
+            why: NotStarted | None = error.with_traceback(None)
+        else:
+            why = None
+        with self._lock:
+            if process is not None:
+                self._opening.discard(process)
+            if why is None:
+                self._failed_starts = 0
+                return process
+            self._busy -= 1
+            self._failed_starts += 1
+            given_up = self._usable and self._failed_starts >= MOST_FAILED_STARTS
+        if given_up:
             self.close()
             self._tell_once(
                 logging.WARNING, "No worker process can be started, threads do its work: %s", why
             )
-            return None
+        return None
 
     def _give_back(self, process: WorkerProcess) -> None:
         with self._lock:

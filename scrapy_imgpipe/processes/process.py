@@ -71,18 +71,19 @@ class Died(Exception):
 class WorkerProcess:
     """A Python process that calls functions by name.
 
+    It takes calls once :meth:`wait_until_ready` has returned.
+
     Args:
         modules: imported at the start.
 
     Raises:
-        NotStarted: within :data:`START_SECONDS`.
+        NotStarted: where the system refuses it.
     """
 
     def __init__(self, modules: Sequence[str]) -> None:
         if not sys.executable or getattr(sys, "frozen", False):
             raise NotStarted("this program is no Python that could be started again")
         self.told: Any = None  # what it has taken on of this process
-        self._new = True
         try:
             self._process = subprocess.Popen(**_start_arguments(modules))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -92,7 +93,6 @@ class WorkerProcess:
         self._calls, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
         for pipe in (self._calls, self._answers):
             _enlarge(pipe)
-        self._wait_until_ready()
 
     @property
     def pid(self) -> int:
@@ -105,20 +105,19 @@ class WorkerProcess:
         Warnings that were shown there are shown here.
 
         Raises:
-            Died: before, under or after the work.
+            Died: before, under or after the work, which begins when all has been written.
         """
         size = NO_DATA if data is None else len(data)
         try:
             write_all(self._calls, CALL.pack(len(call), size), call, data or b"")
         except OSError:
-            raise Died(under_work=self._new) from None  # an old one died while it was idle
+            raise Died(under_work=False) from None
         try:
             answer = read_answer(self._answers)
         except OSError:
             answer = None
         if answer is None:
             raise Died(under_work=True)
-        self._new = False
         kind, value, warned = pickle.loads(answer)  # noqa: S301 - from what we started
         for warning in warned:
             warnings.warn_explicit(*warning)
@@ -146,8 +145,23 @@ class WorkerProcess:
         except ValueError:
             return f"signal {-code}"
 
-    def _wait_until_ready(self) -> None:
-        timer = threading.Timer(START_SECONDS, self._process.kill)
+    def kill(self) -> None:
+        """End it by force, and whoever waits for it; safe from any thread."""
+        self._process.kill()
+
+    def wait_until_ready(self) -> None:
+        """Return when it takes calls.
+
+        Raises:
+            NotStarted: it ended, or took longer than :data:`START_SECONDS`.
+        """
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(START_SECONDS, give_up)
         timer.daemon = True
         said = b""
         try:
@@ -164,6 +178,8 @@ class WorkerProcess:
         if not said.endswith(READY):
             ended = self.end()
             lines = said.decode(errors="replace").strip().splitlines()
+            if late.is_set():
+                raise NotStarted(f"it was not ready within {START_SECONDS:.0f} s")
             raise NotStarted(lines[-1] if lines else f"it ended at once ({ended})")
 
 

@@ -126,6 +126,14 @@ def test_a_turned_image_brings_no_second_orientation():
     assert render(full.data, Plan())[0].data is full.data
 
 
+def test_a_picture_of_many_strips_is_not_read_anew_for_each():
+    """Where all strips begin at one place, each of them reads a whole piece from there."""
+    data = encoded(noisy((40, 300)), "TIFF", tiffinfo={278: 1})  # rows per strip
+    with open_image(data) as image:
+        assert len(image.tile) == 300
+        assert image.decodermaxblock == ImageFile.MAXBLOCK
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "BMP", "PPM"])
 def test_the_decoder_gets_the_file_in_one_piece(kind, monkeypatch):
     data = encoded(noisy((1200, 900)), kind)
