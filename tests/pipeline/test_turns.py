@@ -89,13 +89,13 @@ class OfItem(ImagesPipeline):
 
 def test_who_joins_lends_its_priority_also_while_the_first_is_looked_up(tmp_path):
     asked = urls(10)
-    items = [{"image_urls": asked, "priority": 0}, {"image_urls": asked[7:8], "priority": 1}]
+    items = [{"image_urls": asked, "priority": 0}, {"image_urls": asked[7:9], "priority": 1}]
     with Crawl(tmp_path, dict.fromkeys(asked, jpeg()), OfItem, CONCURRENT_REQUESTS=1) as crawl:
         first, second = crawl.process(*items)
         assert not vars(crawl.pipeline.priorities)["_lent"]
     assert len(first["images"]) == 10
-    assert len(second["images"]) == 1
-    assert crawl.site.urls.index(asked[7]) <= 1
+    assert len(second["images"]) == 2
+    assert {asked[7], asked[8]} <= set(crawl.site.urls[:3])  # one may have been on its way
 
 
 @pytest.mark.parametrize(("priority", "place"), [(1, 1), (-1, 7)])
