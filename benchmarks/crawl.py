@@ -71,9 +71,9 @@ CASES = (
     Case(500, Studio.small, 60, 960, (20, 60), TWO_THUMBS),
     Case(2400, Studio.large, 24, 192, (4, 8), {}),
     Case(2400, Studio.large, 24, 192, (4, 8), TWO_THUMBS),
-    Case(2400, LARGE_BASELINE, 24, 192, (2, 4), TWO_THUMBS, " baseline"),
-    Case(5000, Studio.huge, 12, 72, (2, 4), TWO_THUMBS),
-    Case(5000, HUGE_BASELINE, 12, 72, (2, 4), TWO_THUMBS, " baseline"),
+    Case(2400, LARGE_BASELINE, 24, 192, (1, 4), TWO_THUMBS, " baseline"),
+    Case(5000, Studio.huge, 12, 72, (1, 4), TWO_THUMBS),
+    Case(5000, HUGE_BASELINE, 12, 72, (1, 4), TWO_THUMBS, " baseline"),
 )
 
 

@@ -72,7 +72,7 @@ def print_isolations(runs: Runs) -> None:
 def main(arguments: Namespace) -> None:
     """Run and print the cases asked for."""
     studio = Studio(arguments.photos, arguments.cache)
-    small, large = studio.small(60), studio.large(24)
+    small, large = studio.small(60), studio.large(4 if arguments.quick else 24)
     print_machine(arguments.rounds, arguments.ours)
     with serving(studio.folder) as server:
         for case in arguments.cases:

@@ -18,7 +18,7 @@ FEW_SOURCES = 64
 CROWD = 4
 
 #: How much short work threads do before any goes to a process unless all does.
-FEW_PIECES = 256
+FEW_PIECES = 1024
 
 
 class Placement:
