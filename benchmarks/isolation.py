@@ -15,7 +15,7 @@ from image_server import PAGE, ServerAddress, serving
 from in_turn import CrawlFailed, Rival, expect_images, run_in_turn
 from job import TWO_THUMBS, CrawlJob
 from photos import PhotoSet, Studio
-from tables import COLUMNS, as_factors, over_runs, print_machine
+from tables import COLUMNS, as_factors, better_by, print_machine, print_rivals
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -59,13 +59,9 @@ def run_case(case: str, urls: list[str], arguments: Namespace, server: ServerAdd
 
 def print_isolations(runs: Runs) -> None:
     """Print a line for each, then how much faster than threads the others are."""
-    print(" " * 10 + "".join(f"  {column.head}" for column in SHOWN))
-    for label, own in runs.items():
-        cells = (f"{over_runs(own, c.figure):{len(c.head)}.{c.places}f}" for c in SHOWN)
-        print(f"{label:10}  " + "  ".join(cells))
+    print_rivals(runs, SHOWN)
     for label in ISOLATIONS[1:]:
-        pairs = zip(runs[ISOLATIONS[0]], runs[label], strict=True)
-        factors = [threads.report.wall_s / other.report.wall_s for threads, other in pairs]
+        factors = better_by(runs, COLUMNS[0], label, than=ISOLATIONS[0])
         print(f"{label}: {median(factors):.2f} times as fast as threads ({as_factors(factors)})")
 
 

@@ -56,10 +56,12 @@ def over_runs(runs: Sequence[Run], figure: Callable[[Run], float]) -> float:
     return median(figure(run) for run in runs)
 
 
-def better_by(runs: Runs, column: Column) -> list[float]:
-    """Return by what factor ours is better than Scrapy's, round by round."""
-    pairs = zip(runs[STOCK.label], runs[OURS.label], strict=True)
-    factors = [column.figure(stock) / max(column.figure(ours), 1e-9) for stock, ours in pairs]
+def better_by(
+    runs: Runs, column: Column, one: str = OURS.label, than: str = STOCK.label
+) -> list[float]:
+    """Return by what factor rival *one* is better *than* another, round by round."""
+    pairs = zip(runs[than], runs[one], strict=True)
+    factors = [column.figure(other) / max(column.figure(own), 1e-9) for other, own in pairs]
     return [1 / factor for factor in factors] if column.more_is_better else factors
 
 
@@ -83,13 +85,18 @@ def print_machine(rounds: int, ours: str) -> None:
 def print_runs(title: str, runs: Runs) -> None:
     """Print one table: a line for each rival, then the factors."""
     print(title)
-    print(" " * 18 + "".join(f"  {column.head}" for column in COLUMNS))
-    for label, own in runs.items():
-        figures = (f"{over_runs(own, c.figure):.{c.places}f}" for c in COLUMNS)
-        print(f"{label:18}" + _in_columns(figures))
+    print_rivals(runs)
     factors = (as_factor(median(better_by(runs, c))) if c.compared else "" for c in COLUMNS)
     print(f"{'ours better by':18}" + _in_columns(factors))
     print(f"wall, round by round: {as_factors(better_by(runs, COLUMNS[0]))}")
+
+
+def print_rivals(runs: Runs, columns: Sequence[Column] = COLUMNS) -> None:
+    """Print the heads of *columns* and a line for each rival."""
+    print(" " * 18 + "".join(f"  {column.head}" for column in columns))
+    for label, own in runs.items():
+        figures = (f"{over_runs(own, c.figure):.{c.places}f}" for c in columns)
+        print(f"{label:18}" + _in_columns(figures, columns))
 
 
 def print_stalls(runs: Runs) -> None:
@@ -123,5 +130,5 @@ def as_factors(factors: Sequence[float]) -> str:
     return " ".join(as_factor(factor) for factor in factors)
 
 
-def _in_columns(cells: Iterable[str]) -> str:
-    return "".join(f"  {cell:>{len(c.head)}}" for c, cell in zip(COLUMNS, cells, strict=True))
+def _in_columns(cells: Iterable[str], columns: Sequence[Column] = COLUMNS) -> str:
+    return "".join(f"  {cell:>{len(c.head)}}" for c, cell in zip(columns, cells, strict=True))

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 
 from scrapy_imgpipe.errors import HookFailed
-from scrapy_imgpipe.processes.outcomes import Outcome, outcome
+from scrapy_imgpipe.processes.outcomes import Outcome, applied, outcome
 from scrapy_imgpipe.processes.placement import Placement
 from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.promises import Promise, breach, keep, new_promise
@@ -124,7 +124,8 @@ class Workers:
         """Do it, or have it done; in a worker, which decides late: a process may be there now."""
         if self._placement.of_source(len(data or b"")):
             return self._processes.call(function, data, *args)
-        return function(*args) if data is None else function(data, *args)
+        made: _T = applied(function, data, args)
+        return made
 
     async def run_in_line(self, function: Callable[[], _T]) -> _T:
         """As :meth:`run`, one after another in a thread of their own.

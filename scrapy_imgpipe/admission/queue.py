@@ -55,9 +55,8 @@ class Queue:
         self._hosts: dict[Hashable, Host] = {}
         self._lines: dict[int, OrderedDict[Host, None]] = {}
         self._order: list[int] = []  # negative priorities of the lines, so highest first
-        self._aside: list[
-            tuple[float, int, Host]
-        ] = []  # a heap: until when, and the entry's number
+        # A heap: until when, and the entry's number.
+        self._aside: list[tuple[float, int, Host]] = []
         self._numbers = count()
 
     def places_of(self, name: Hashable) -> int:

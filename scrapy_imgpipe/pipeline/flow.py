@@ -197,7 +197,7 @@ class SourceFlow(Configured):
         self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> FileInfo | Failure:
         try:
-            result = await self._obtain(request, info, item)
+            result = await self._obtain(fingerprint, request, info, item)
         except BaseException:  # cancelled: nobody may wait for ever
             ended = HookFailed("The item that asked for it first was given up", "interrupted")
             failure = self._settle(ended, request, info)
@@ -208,14 +208,14 @@ class SourceFlow(Configured):
         return result
 
     async def _obtain(
-        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+        self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> FileInfo | Failure:
         swallowed: Exception | None = None
         try:
             with self.turns.undecided():
                 result = await self._looked_up(request, info, item)
             if not result:
-                result, swallowed = await self._fetched(request, info, item)
+                result, swallowed = await self._fetched(fingerprint, request, info, item)
         except asyncio.CancelledError:
             task = asyncio.current_task() if is_asyncio_available() else None
             if task is not None and task.cancelling():
@@ -248,11 +248,11 @@ class SourceFlow(Configured):
         return result
 
     async def _fetched(
-        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+        self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> tuple[Any, Exception | None]:
         """Return a result, and beside it the error where ``media_failed`` swallowed one."""
         downloaded = False
-        ticket = self.priorities.ticket_for(self._fingerprinter.fingerprint(request), request)
+        ticket = self.priorities.ticket_for(fingerprint, request)
         try:
             await self.turns.turn_of(ticket)
             self._modify_media_request(request)

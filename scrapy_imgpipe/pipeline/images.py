@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
     from twisted.internet.defer import Deferred
 
-
 _logger = logging.getLogger(__name__)
 
 _summed_up: WeakSet[Crawler] = WeakSet()

@@ -31,7 +31,7 @@ from scrapy_imgpipe.processes.frames import (
     read_exactly,
     write_all,
 )
-from scrapy_imgpipe.processes.outcomes import travelling
+from scrapy_imgpipe.processes.outcomes import applied, travelling
 
 #: What is read ahead: more than any pickled call has.
 _BUFFER = 1 << 16
@@ -122,6 +122,6 @@ def _do(call: bytes, data: bytes | None) -> tuple[int, Any]:
     except BaseException as error:  # noqa: BLE001 - it names what is not here
         return REFUSED, f"{type(error).__name__}: {error}"
     try:
-        return RETURNED, function(*args) if data is None else function(data, *args)
+        return RETURNED, applied(function, data, args)
     except BaseException as error:  # noqa: BLE001 - raised where it was asked for
         return RAISED, travelling(error)

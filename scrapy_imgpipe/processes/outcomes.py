@@ -12,6 +12,11 @@ Outcome = tuple[bool, Any]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
+def applied(function: Callable[..., Any], data: bytes | None, args: tuple[Any, ...]) -> Any:
+    """Return ``function(data, *args)``, without the first argument where *data* is None."""
+    return function(*args) if data is None else function(data, *args)
+
+
 def outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
     """Return what *function* returned or raised; it raises nothing."""
     try:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.processes.frames import RAISED, REFUSED
-from scrapy_imgpipe.processes.outcomes import Call, Outcome, outcome, outcomes
+from scrapy_imgpipe.processes.outcomes import Call, Outcome, applied, outcome, outcomes
 from scrapy_imgpipe.processes.process import Died, NotStarted, WorkerProcess
 
 _logger = logging.getLogger(__name__)
@@ -70,7 +70,6 @@ class Processes:
         self._idle: list[WorkerProcess] = []  # the last one used is the first to be used again
         self._busy = 0  # those that start are
         self._starters: list[threading.Thread] = []
-        self._starting = 0
         self._opening: set[WorkerProcess] = set()  # not ready yet
         self._failed_starts = MOST_FAILED_STARTS - 1  # in a row
         self._usable = True
@@ -84,7 +83,7 @@ class Processes:
     @property
     def starting(self) -> bool:
         """Whether a process starts just now, while nobody waits for it."""
-        return self._starting > 0
+        return any(starter.is_alive() for starter in self._starters)
 
     def call(self, function: Callable[..., _T], data: bytes | None, /, *args: Any) -> _T:
         """Return ``function(data, *args)`` as a worker process found it.
@@ -101,7 +100,8 @@ class Processes:
         """
         answer = self._answer(function, data, args)
         if answer is None:
-            return function(*args) if data is None else function(data, *args)
+            here: _T = applied(function, data, args)
+            return here
         kind, value = answer
         if kind == RAISED:
             try:
@@ -209,8 +209,6 @@ class Processes:
             process = self._start()
             if process is not None:
                 self._give_back(process)
-            with self._lock:
-                self._starting -= 1
 
         starter = threading.Thread(target=start, name="imgpipe-start", daemon=True)
         try:
@@ -219,7 +217,6 @@ class Processes:
             self._busy -= 1
         else:
             self._starters.append(starter)
-            self._starting += 1
 
     def _start(self) -> WorkerProcess | None:
         """Return a new process that takes calls; None where it cannot be had."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from scrapy_imgpipe.processes.frames import CALL, NO_DATA, READ, READY, read_answer, write_all
 
-#: How long a start may take. Not measured; on a quiet machine it takes 0.15 s.
+#: How long a start may take. Not measured.
 START_SECONDS = 60.0
 
 #: How long an idle worker process may take to end by itself, before it is killed.

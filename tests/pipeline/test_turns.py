@@ -92,7 +92,7 @@ def test_who_joins_lends_its_priority_also_while_the_first_is_looked_up(tmp_path
     items = [{"image_urls": asked, "priority": 0}, {"image_urls": asked[7:9], "priority": 1}]
     with Crawl(tmp_path, dict.fromkeys(asked, jpeg()), OfItem, CONCURRENT_REQUESTS=1) as crawl:
         first, second = crawl.process(*items)
-        assert not vars(crawl.pipeline.priorities)["_lent"]
+        assert not crawl.pipeline.priorities._lent
     assert len(first["images"]) == 10
     assert len(second["images"]) == 2
     assert {asked[7], asked[8]} <= set(crawl.site.urls[:3])  # one may have been on its way
@@ -122,7 +122,7 @@ def test_who_joins_lends_its_priority_where_that_is_higher(tmp_path, priority, p
 
     with Crawl(tmp_path, {}, OfItem, CONCURRENT_REQUESTS=1) as crawl:
         first, second = asyncio.run(run())
-        assert not vars(crawl.pipeline.priorities)["_tickets"]
+        assert not crawl.pipeline.priorities._tickets
     assert [image["url"] for image in first["images"]] == asked
     assert [image["url"] for image in second["images"]] == asked[7:8]
     assert crawl.site.urls.index(asked[7]) == place
