@@ -61,7 +61,8 @@ class FakeCrawl:
     """Sends items through one pipeline, so many at a time."""
 
     def __init__(self, pipeline: str, sources: int, store: str) -> None:
-        settings = {"IMAGES_STORE": store, "EXTENSIONS_BASE": {}}
+        index = f"{store}/.index.sqlite"  # goes with the folder
+        settings = {"IMAGES_STORE": store, "IMGPIPE_INDEX": index, "EXTENSIONS_BASE": {}}
         crawler = get_crawler(DefaultSpider, settings)
         # Both are what Scrapy does when a crawl starts.
         crawler.spider = crawler._create_spider()  # noqa: SLF001

@@ -110,6 +110,7 @@ def settings_of(job: CrawlJob) -> dict[str, Any]:
         "CONCURRENT_REQUESTS": 16,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 16,
         "IMAGES_STORE": job.store,
+        "IMGPIPE_INDEX": f"{job.store}.sqlite",  # goes when the folder goes
         "IMAGES_THUMBS": job.thumbs,
         "ITEM_PIPELINES": {job.pipeline: 1},
         "LOG_LEVEL": "ERROR",

@@ -85,6 +85,10 @@ class Studio:
         """Return *count* JPEGs whose long side is 500 px."""
         return self._jpegs("long side 500 px", 500, count)
 
+    def medium(self, count: int) -> PhotoSet:
+        """Return *count* JPEGs of about 110 KiB."""
+        return self._jpegs("upscaled to a long side of 820 px", 820, count)
+
     def large(self, count: int, *, baseline: bool = False) -> PhotoSet:
         """Return *count* JPEGs whose long side is 2400 px."""
         about = "upscaled to a long side of 2400 px"

@@ -170,8 +170,9 @@ def _remove_results(output: Path) -> None:
     (output / "site.json").unlink(missing_ok=True)
     for spider in SPIDERS:
         shutil.rmtree(output / spider, ignore_errors=True)
-        for suffix in ("jsonl", "log", "stats.json"):
-            (output / f"{spider}.{suffix}").unlink(missing_ok=True)
+        for name in ("jsonl", "log", "stats.json", "report.csv", "index.sqlite*"):
+            for file in output.glob(f"{spider}.{name}"):
+                file.unlink()
 
 
 if __name__ == "__main__":

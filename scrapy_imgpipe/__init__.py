@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         HookFailed,
         ImageBroken,
         ImagePipeError,
+        IndexFailed,
         SettingError,
         SourceRejected,
         StoreFailed,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.imaging import Plan, Variant, render
     from scrapy_imgpipe.pipeline import ImagesPipeline
     from scrapy_imgpipe.records import ImageRecord, Outcome, Rendition
+    from scrapy_imgpipe.report import read_report
     from scrapy_imgpipe.stores import FileSystemStore
 
 __version__ = "0.1.0"
@@ -39,6 +41,8 @@ _HOMES = {
     "Outcome": "records",
     "Plan": "imaging",
     "Rendition": "records",
+    "IndexFailed": "errors",
+    "read_report": "report",
     "SettingError": "errors",
     "SourceRejected": "errors",
     "StoreFailed": "errors",
@@ -55,6 +59,7 @@ __all__ = [
     "ImagePipeError",
     "ImageRecord",
     "ImagesPipeline",
+    "IndexFailed",
     "Outcome",
     "Plan",
     "Rendition",
@@ -62,6 +67,7 @@ __all__ = [
     "SourceRejected",
     "StoreFailed",
     "Variant",
+    "read_report",
     "render",
 ]
 

@@ -15,6 +15,7 @@ Who raises what:
 ``DownloadFailed``        the pipeline, from what the downloader answered
 ``ImageBroken``           imaging: the bytes do not decode to their end
 ``StoreFailed``           paths and stores
+``IndexFailed``           the index; a crawl goes on without it
 ``HookFailed``            the pipeline, around an overridden method that raised
 ========================  =======================================================
 
@@ -99,6 +100,12 @@ class StoreFailed(ImagePipeError):
     """A rendition could not be named, written or read."""
 
     codes: ClassVar[tuple[str, ...]] = ("store-failed", "bad-path")
+
+
+class IndexFailed(ImagePipeError):
+    """The index could not be opened, read or written; it never costs a source."""
+
+    codes: ClassVar[tuple[str, ...]] = ("index-failed",)
 
 
 class HookFailed(ImagePipeError):

@@ -1,13 +1,33 @@
-"""Whether what the store holds still serves, or must be fetched again.
+"""Whether what is known of a source still serves, or must be fetched again.
 
-Pure: no clock and no I/O; the time and the stamp are arguments.
+Pure: no clock and no I/O; the time, the stamp and the record are arguments.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
+from scrapy_imgpipe.records import ImageRecord, Outcome
+
 SECONDS_PER_DAY = 24 * 60 * 60
+
+#: HTTP statuses that will not have changed tomorrow: Not Found and Gone.
+LASTING_STATUSES = frozenset({404, 410})
+
+#: Outcomes that depend on the bytes and on the limits alone.
+LASTING_OUTCOMES = frozenset(
+    {
+        Outcome.TOO_MANY_BYTES,
+        Outcome.TOO_FEW_BYTES,
+        Outcome.TOO_MANY_PIXELS,
+        Outcome.TOO_SMALL,
+        Outcome.ASPECT_RATIO,
+        Outcome.NOT_AN_IMAGE,
+        Outcome.FORMAT_NOT_ALLOWED,
+        Outcome.PLACEHOLDER,
+    }
+)
 
 
 class Verdict(Enum):
@@ -15,8 +35,27 @@ class Verdict(Enum):
 
     #: Serve what is there; no request is sent.
     FRESH = "fresh"
+    #: Ask its origin whether it has changed.
+    REVALIDATE = "revalidate"
     #: Download it.
     FETCH = "fetch"
+    #: It failed not long ago, for a lasting reason: do not ask again.
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long what is known is believed.
+
+    Attributes:
+        expires_days: ``IMAGES_EXPIRES``.
+        retry_failed_days: ``IMGPIPE_RETRY_FAILED_AFTER``; 0 always asks again.
+        limits: digest of the limits in force; a failure under others is judged anew.
+    """
+
+    expires_days: int
+    retry_failed_days: float = 0
+    limits: str = ""
 
 
 def judge(modified: float | None, now: float, expires_days: int) -> Verdict:
@@ -38,3 +77,42 @@ def judge(modified: float | None, now: float, expires_days: int) -> Verdict:
     if (now - modified) / SECONDS_PER_DAY > expires_days:
         return Verdict.FETCH
     return Verdict.FRESH
+
+
+def judge_record(record: ImageRecord, now: float, policy: Policy) -> Verdict:
+    """Judge a source by what the index knows; whether its files are there is not looked at.
+
+    Args:
+        record: of the source.
+        now: Unix seconds UTC.
+        policy: how long things are believed.
+    """
+    stored = record.full is not None
+    if stored and judge(record.checked_at, now, policy.expires_days) is Verdict.FRESH:
+        return Verdict.FRESH
+    if is_known_failure(record, now, policy):
+        return Verdict.REFUSE
+    return Verdict.REVALIDATE if conditional_headers(record) else Verdict.FETCH
+
+
+def is_known_failure(record: ImageRecord, now: float, policy: Policy) -> bool:
+    """Return whether *record* failed for a lasting reason, too lately to be asked again."""
+    age = now - record.failed_at
+    return (
+        record.failed_at > 0
+        and age < policy.retry_failed_days * SECONDS_PER_DAY
+        and record.limits == policy.limits
+        and (record.outcome in LASTING_OUTCOMES or record.http_status in LASTING_STATUSES)
+    )
+
+
+def conditional_headers(record: ImageRecord) -> dict[str, str]:
+    """Return the headers that ask whether *record* is still what its origin has.
+
+    None where nothing is stored, where it has to be fetched again, or where no validator
+    came with it. RFC 9110, 13.1.2 and 13.1.3.
+    """
+    if record.full is None or not record.checked_at:
+        return {}
+    headers = {"If-None-Match": record.etag, "If-Modified-Since": record.last_modified}
+    return {name: value for name, value in headers.items() if value}

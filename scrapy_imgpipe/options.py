@@ -41,6 +41,7 @@ BUDGET_OF_WORKER = 96 << 20
 #: on two cores stays below 350 MiB (``benchmarks/bounds.py``).
 LEAST_BUDGET = 192 << 20
 
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
 
 
@@ -139,6 +140,47 @@ def _parse_colour(value: Any) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def _parse_days(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError
+    days = float(value)
+    if not 0 <= days < float("inf"):
+        raise ValueError
+    return days
+
+
+def _parse_path(value: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path:
+        raise ValueError
+    return path
+
+
+def _parse_digests(value: Any) -> frozenset[str]:
+    digests = frozenset(word.lower() for word in _parse_words(value)) if value else frozenset()
+    if not all(_MD5.fullmatch(digest) for digest in digests):
+        raise ValueError
+    return digests
+
+
+def _parse_measures(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    if not isinstance(value, (list, tuple)):
+        raise TypeError
+    if not all(callable(one) or (isinstance(one, str) and one) for one in value):
+        raise ValueError
+    return tuple(value)
+
+
+def _parse_word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _parse_thumbs(value: Any) -> dict[str, tuple[float, float]]:
     if isinstance(value, str):
         value = json.loads(value)
@@ -160,6 +202,11 @@ BOOLEAN = Parser("True or False", _parse_boolean)
 SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
 FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
+DAYS = Parser("number of days, 0 or more,", _parse_days)
+PATH = Parser("path", _parse_path)
+DIGEST_LIST = Parser("list of MD5 digests of 32 hexadecimal digits", _parse_digests)
+MEASURES = Parser("list of functions or their names", _parse_measures)
+FIELD = Parser("name of a field", _parse_word)
 COLOUR = Parser("three numbers from 0 to 255 or '#rrggbb'", _parse_colour)
 THUMBS = Parser("dict of name to (width, height) in pixels, 1 or more each,", _parse_thumbs)
 
@@ -192,6 +239,16 @@ class Options:
     statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
     referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, as `REFERRER_POLICY` allows.")
     allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")
+    index: str | None = _setting("IMGPIPE_INDEX", None, PATH, "File in which is kept what is known about every source, or `off`.", "one for each store, in the project's or the user's data directory")
+    trust_index: bool = _setting("IMGPIPE_TRUST_INDEX", False, BOOLEAN, "Believe the index without a question to the store, where that is not the file system.")
+    retry_failed_after: float = _setting("IMGPIPE_RETRY_FAILED_AFTER", 0, DAYS, "Days in which a source that failed for a lasting reason is not asked again; 0 always asks.")
+    dedupe: str = _setting("IMGPIPE_DEDUPE", "off", one_of("off", "content"), "`content` stores equal bytes once: hard links in the file system, one key elsewhere.")
+    placeholders: str = _setting("IMGPIPE_PLACEHOLDERS", "mark", one_of("off", "mark", "refuse"), "What to do about pictures that stand for one that is not there: nothing, a `placeholder` in the result, or the outcome `placeholder`.")
+    placeholder_digests: frozenset[str] = _setting("IMGPIPE_PLACEHOLDER_DIGESTS", frozenset(), DIGEST_LIST, "MD5 digests of placeholders you know, as downloaded or as stored.", "[]")
+    placeholder_urls: int = _setting("IMGPIPE_PLACEHOLDER_URLS", 0, whole_number(0, "URLs"), "Behind how many URLs of one host the same bytes are a placeholder; 0 for no number.")
+    report: str | None = _setting("IMGPIPE_REPORT", None, PATH, "File with a row for every image that an item asked for: `.jsonl`, `.csv`, `.sqlite` or `.parquet`; `%(name)s` and `%(time)s` as in `FEEDS`.", "no report")
+    measures: tuple[Any, ...] = _setting("IMGPIPE_RECORD", (), MEASURES, "Functions image -> dict whose answers are added to the report: `mean_brightness`, import paths or functions.", "[]")
+    item_key: str = _setting("IMGPIPE_ITEM_KEY", "", FIELD, "Field that tells an item from the others in the report; else its number.")
     expires: int | None = _setting("IMAGES_EXPIRES", None, whole_number(None, "days"), "Days after which a stored image is downloaded again; 0 always downloads.", "90")
     min_width: int | None = _setting("IMAGES_MIN_WIDTH", None, whole_number(None, "pixels"), "Images narrower than this are refused; 0 accepts all.", "0")
     min_height: int | None = _setting("IMAGES_MIN_HEIGHT", None, whole_number(None, "pixels"), "Images lower than this are refused; 0 accepts all.", "0")

@@ -6,9 +6,10 @@ No I/O, no imports but the standard library.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 
 class Outcome(StrEnum):
@@ -48,16 +49,26 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+#: Outcomes with which a source has its image; all others are failures.
+SUCCESSES = frozenset(
+    {Outcome.STORED, Outcome.CACHED, Outcome.UP_TO_DATE, Outcome.REVALIDATED, Outcome.JOINED}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One stored output besides the full image.
+    """One encoded output of a source, as it is stored: the full image or a thumbnail.
 
     Attributes:
-        name: its key in ``IMAGES_THUMBS``.
+        name: the thumbnail's key in ``IMAGES_THUMBS``; empty for the full image.
         path: where it is, relative to the store.
-        width: in pixels, 1 or more.
-        height: in pixels, 1 or more.
-        bytes: size of the stored file.
+        width: in pixels; 0 where nobody knows.
+        height: in pixels; 0 where nobody knows.
+        bytes: its size.
+        modified: when it was put, Unix seconds in the precision of :func:`stamp`;
+            0 where the store did not say.
+        checksum: MD5, 32 hexadecimal digits.
+        plan: digest of what it was to be; empty where nobody knows.
     """
 
     name: str
@@ -65,51 +76,138 @@ class Rendition:
     width: int
     height: int
     bytes: int
+    modified: float
+    checksum: str
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One source whose renditions are in the store.
+    """All that the index knows about one source: a row of it.
+
+    A source is told by its fingerprint and by the name that it was asked for under: one
+    URL may be stored under several names, for the name may depend on the item.
 
     Attributes:
-        url: the URL that the item asked for.
-        path: the full image, relative to the store.
-        checksum: MD5 of the stored full image, 32 hexadecimal digits.
-        status: ``downloaded``, ``cached`` or ``uptodate``, as Scrapy says it.
-        width: of the full image, in pixels.
-        height: of the full image, in pixels.
-        format: of the stored full image, in Pillow's spelling (``JPEG``).
-        bytes: size of the stored full image.
-        renditions: the thumbnails, in the order of ``IMAGES_THUMBS``.
+        fingerprint: of the request, in hexadecimal; empty where only the name is known.
+        asked: what ``file_path`` says before there is a response; empty where it cannot tell.
+        url: of the request; empty where only the name is known.
+        full: the stored full image; None where nothing is stored.
+        format: of the full image, in Pillow's spelling.
+        renditions: its thumbnails.
+        plan: digest of all that was to be made; see :attr:`Plan.digest`.
+        limits: digest of the limits that it was judged by.
+        content: MD5 of the bytes that were downloaded.
+        etag: validator that came with them.
+        last_modified: validator that came with them.
+        stored_at: when it was stored, Unix seconds.
+        checked_at: when its origin last gave or confirmed it, Unix seconds; 0 where it
+            has to be fetched again, whatever its age.
+        failed_at: when it last failed, Unix seconds; 0 where it has not since it was stored.
+        outcome: code of how it last ended.
+        reason: why it failed.
+        http_status: of the last response; 0 where there was none.
+        tries: how often it failed since it was stored.
+        placeholder: what kind of placeholder the picture is; empty where it is none.
+        measured: what record functions said of it.
     """
 
+    fingerprint: str
+    asked: str
     url: str
-    path: str
-    checksum: str
-    status: str
-    width: int
-    height: int
-    format: str
-    bytes: int
+    full: Rendition | None = None
+    format: str = ""
     renditions: tuple[Rendition, ...] = ()
+    plan: str = ""
+    limits: str = ""
+    content: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    stored_at: float = 0
+    checked_at: float = 0
+    failed_at: float = 0
+    outcome: str = ""
+    reason: str = ""
+    http_status: int = 0
+    tries: int = 0
+    placeholder: str = ""
+    measured: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_result(self) -> dict[str, Any]:
+    def as_result(self, url: str, status: str) -> dict[str, Any]:
         """Return a new dict with Scrapy's ``FileInfo`` keys and ours beside them.
 
-        Made of dicts, lists, strings and numbers only, so every feed exporter
-        takes it.
+        Made of dicts, lists, strings and numbers only, so every feed exporter takes it. Of
+        what is no image there are Scrapy's keys only, and of what is not stored none.
+
+        Args:
+            url: that the item asked for.
+            status: ``downloaded``, ``cached``, ``uptodate`` or ``revalidated``.
         """
-        result = {name: getattr(self, name) for name in _RECORD_FIELDS}
-        result["renditions"] = [
-            {name: getattr(rendition, name) for name in _RENDITION_FIELDS}
-            for rendition in self.renditions
-        ]
+        full = self.full
+        if full is None:
+            return {}
+        return result_of(url, status, full, self)
+
+    @property
+    def files(self) -> tuple[Rendition, ...]:
+        """The full image and its thumbnails, where anything is stored."""
+        return () if self.full is None else (self.full, *self.renditions)
+
+
+class _Described(Protocol):
+    """What :func:`result_of` takes more than the full image from."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def renditions(self) -> tuple[Rendition, ...]: ...
+    @property
+    def placeholder(self) -> str: ...
+
+
+def result_of(url: str, status: str, full: Rendition, rest: _Described) -> dict[str, Any]:
+    """Return what an item gets for *full*; see :meth:`ImageRecord.as_result`."""
+    result: dict[str, Any] = {
+        "url": url,
+        "path": full.path,
+        "checksum": full.checksum,
+        "status": status,
+    }
+    if not rest.format:
         return result
+    result["width"] = full.width
+    result["height"] = full.height
+    result["format"] = rest.format
+    result["bytes"] = full.bytes
+    result["renditions"] = [
+        {
+            "name": file.name,
+            "path": file.path,
+            "width": file.width,
+            "height": file.height,
+            "bytes": file.bytes,
+        }
+        for file in rest.renditions
+    ]
+    if rest.placeholder:
+        result["placeholder"] = rest.placeholder
+    return result
 
 
-# dataclasses.asdict() copies deeply, for records that cannot change.
-_RECORD_FIELDS = tuple(field.name for field in fields(ImageRecord))
-_RENDITION_FIELDS = tuple(field.name for field in fields(Rendition))
+def stamp(seconds: float) -> float:
+    """Return *seconds* as records keep times: to a tenth of a millisecond.
+
+    That many digits survive any text form; file systems hardly have more.
+    """
+    return round(seconds, 4)
+
+
+def digest(*values: object) -> str:
+    """Return 8 hexadecimal digits that change when any of *values* does.
+
+    They are compared by their ``repr``, which has to be the same in every process.
+    """
+    return hashlib.blake2s(repr(values).encode(), digest_size=4).hexdigest()
 
 
 def failed_result(url: str, outcome: str, reason: str) -> dict[str, Any]:

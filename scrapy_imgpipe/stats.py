@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scrapy_imgpipe.records import SUCCESSES
+
 #: How sources ended, one per ask; the suffix is an outcome code.
 OUTCOME = "imgpipe/outcome/"
 #: Bytes of response bodies that reached the pipeline.
@@ -20,8 +22,8 @@ RENDITIONS = "imgpipe/renditions"
 #: Thumbnails made from a stored full image, without a download.
 RESTORED = "imgpipe/renditions/restored"
 
-_SAVED = ("stored", "cached", "revalidated")
-_NOT_FAILED = (*_SAVED, "up-to-date", "joined")
+_SAVED = ("stored", "cached")
+_FRESH = ("up-to-date", "revalidated")
 _MEGA = 1_000_000
 
 
@@ -40,8 +42,8 @@ def summary(stats: Mapping[str, Any], seconds: float) -> str | None:
     if not outcomes:
         return None
     stored = sum(outcomes.get(code, 0) for code in _SAVED)
-    fresh = outcomes.get("up-to-date", 0)
-    failed = {code: count for code, count in outcomes.items() if code not in _NOT_FAILED}
+    fresh = sum(outcomes.get(code, 0) for code in _FRESH)
+    failed = {code: count for code, count in outcomes.items() if code not in SUCCESSES}
     reasons = ", ".join(f"{code} {count}" for code, count in failed.items())
     parts = [
         f"{stored} stored, {fresh} up to date, {sum(failed.values())} failed",

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 
-from scrapy_imgpipe.errors import HookFailed
-from scrapy_imgpipe.processes.outcomes import Outcome, applied, outcome
+from scrapy_imgpipe.errors import HookFailed, ImageBroken
+from scrapy_imgpipe.processes.outcomes import applied, outcome
 from scrapy_imgpipe.processes.placement import Placement
 from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.promises import Promise, breach, keep, new_promise
@@ -46,9 +46,9 @@ _P = ParamSpec("_P")
 class _Piece(NamedTuple):
     """Short work that waits for its batch."""
 
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    sieve: Callable[..., Any] | None
+    function: Callable[..., list[Any]]
+    piece: Any
+    shared: tuple[Any, ...]
     answer: Promise
 
 
@@ -127,40 +127,30 @@ class Workers:
         made: _T = applied(function, data, args)
         return made
 
-    async def run_in_line(self, function: Callable[[], _T]) -> _T:
+    async def run_in_line(self, function: Callable[[], _T], line: str = _LINE) -> _T:
         """As :meth:`run`, one after another in a thread of their own.
 
-        For code of users, which was written for one thread; it holds up no worker.
+        For code of users, which was written for one thread, and for what has to be
+        written in order: each *line* has its thread, and holds up no worker.
         """
-        return await self._run(_LINE, function)
+        return await self._run(line, function)
 
     async def run_in_batch(
-        self,
-        function: Callable[..., _T],
-        /,
-        *args: Any,
-        sieve: Callable[..., object] | None = None,
-    ) -> _T | None:
-        """As :meth:`run`, for work that is short: what comes together shares a trip.
+        self, function: Callable[..., list[Any]], piece: Any, /, *shared: Any
+    ) -> Any:
+        """Return what *function* answers for *piece*, asked for all that come together.
 
-        Work of one batch is done one after the other, by as many workers as have
-        a full batch waiting.
-
-        Args:
-            function: as for :meth:`render` where there is a *sieve*.
-            args: of both.
-            sieve: tells in a moment whether there is anything to do, else the answer
-                is None. What passes it may go to a worker process in one trip.
+        ``function(pieces, *shared)`` returns one result for each of a list of pieces; an
+        exception among them is raised where its piece was asked for. A result that is
+        true tells that there was something to do: when that is so for many, batches go to
+        a worker process, so all of it has to be as for :meth:`render`.
         """
         answer = self._new_answer()
-        self._waiting.append(_Piece(function, args, sieve, answer))
+        self._waiting.append(_Piece(function, piece, shared, answer))
         if not self._batches or (len(self._waiting) >= BATCH and self._batches < self.threads):
             self._batches += 1
             self._start(_POOL, functools.partial(self._work_off, self._waiting))
-        result: _T | None = await self._answered(answer)
-        if sieve is not None and result is not None:
-            self._placement.count_piece()
-        return result
+        return await self._answered(answer)
 
     async def _run(self, where: str, function: Callable[[], _T]) -> _T:
         answer = self._new_answer()
@@ -187,7 +177,7 @@ class Workers:
     def _start(self, where: str, work: Callable[[], None]) -> None:
         if where not in self._pools:
             threads = self.threads if where == _POOL else 1
-            self._pools[where] = ThreadPoolExecutor(threads, "imgpipe", _mark_worker)
+            self._pools[where] = ThreadPoolExecutor(threads, f"imgpipe-{where}", _mark_worker)
             self._begun = True
         try:
             self._pools[where].submit(work)
@@ -223,30 +213,41 @@ class Workers:
 
     def _work_off(self, waiting: _Waiting) -> None:
         """Do one batch of *waiting*; in a worker."""
-        done: list[tuple[Promise, Outcome]] = []
-        sieved: list[_Piece] = []
-        here = not (self._placement.of_pieces() and self._processes.usable)
+        batch: list[_Piece] = []
         with suppress(IndexError):  # another worker took the last one
-            while len(done) + len(sieved) < BATCH:
+            while len(batch) < BATCH:
                 piece = waiting.popleft()
-                if here or piece.sieve is None:
-                    done.append((piece.answer, outcome(piece.function, piece.args)))
-                    continue
-                good, value = outcome(piece.sieve, piece.args)
-                if good and value:
-                    sieved.append(piece)
-                else:
-                    done.append((piece.answer, (good, None if good else value)))
-        if sieved:
-            calls = [(piece.function, piece.args) for piece in sieved]
-            good, value = outcome(self._processes.call_all, (calls,))
-            found = value if good else [(good, value)] * len(sieved)
-            done += zip((piece.answer for piece in sieved), found, strict=True)
-        self._on_loop(self._deliver, done, waiting)
+                if batch and (piece.function, piece.shared) != (batch[0].function, batch[0].shared):
+                    waiting.appendleft(piece)
+                    break
+                batch.append(piece)
+        self._on_loop(self._deliver, batch, self._results(batch), waiting)
 
-    def _deliver(self, done: list[tuple[Promise, Outcome]], waiting: _Waiting) -> None:
-        for answer, (good, value) in done:
-            _settle(answer, good, value)
+    def _results(self, batch: list[_Piece]) -> list[Any]:
+        """Return a result, or an exception, for each piece of *batch*; in a worker."""
+        if not batch:
+            return []
+        call = functools.partial(self._asked, batch[0].function, batch[0].shared)
+        good, value = outcome(call, ([piece.piece for piece in batch],))
+        if not good and isinstance(value, ImageBroken):  # a process died: of which one?
+            each = [outcome(call, ([piece.piece],)) for piece in batch]
+            return [value[0] if good else value for good, value in each]
+        return value if good else [value] * len(batch)
+
+    def _asked(
+        self, function: Callable[..., list[Any]], shared: tuple[Any, ...], pieces: list[Any]
+    ) -> list[Any]:
+        if self._placement.of_pieces() and self._processes.usable:
+            return self._processes.call(function, None, pieces, *shared)
+        return function(pieces, *shared)
+
+    def _deliver(self, batch: list[_Piece], results: list[Any], waiting: _Waiting) -> None:
+        useful = 0
+        for piece, result in zip(batch, results, strict=True):
+            failed = isinstance(result, BaseException)
+            useful += not failed and bool(result)
+            _settle(piece.answer, not failed, result)
+        self._placement.count_pieces(useful, len(batch))
         if waiting is not self._waiting:
             return  # of a pool that was given up
         if waiting:
@@ -289,11 +290,14 @@ class Workers:
                     msg = "The event loop ended under an async hook"
                     raise HookFailed(msg, "interrupted") from None
 
-    async def close(self) -> None:
+    async def close(self, last: Callable[[], object] | None = None) -> None:
         """End threads and processes; what has begun is finished first, and may use the loop.
 
         Work that has not begun is answered ``interrupted``, and so is all that
         comes later. Safe to call twice, and when no work ever came.
+
+        Args:
+            last: called when all threads have ended, in one more; not where there were none.
         """
         pools = self._give_up("The crawl ended before the image was stored")
         if self._begun and not self._closed:
@@ -303,7 +307,8 @@ class Workers:
                 for pool in pools:
                     pool.shutdown(wait=True)
                 self._processes.close()
-                self._on_loop(_settle, answer, True, None)
+                done = outcome(last, ()) if last is not None else (True, None)
+                self._on_loop(_settle, answer, *done)
 
             closer = threading.Thread(target=wait, name="imgpipe-close", daemon=True)
             closer.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import pickle
@@ -22,6 +23,7 @@ from PIL import Image, ImageFile
 
 from scrapy_imgpipe import errors, tasks
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected, StoreFailed
+from scrapy_imgpipe.freshness import Policy
 from scrapy_imgpipe.imaging import Plan, Variant
 from scrapy_imgpipe.processes import placement, pool
 from scrapy_imgpipe.processes import process as process_module
@@ -82,6 +84,10 @@ def is_there(pid):
     return True
 
 
+def rules(store):
+    return tasks.Rules(PLAN, Policy(90), store)
+
+
 def warned(caplog):
     return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
@@ -98,10 +104,12 @@ def test_what_a_process_makes_is_what_a_thread_makes(tmp_path, data):
     made, files = {}, {}
     for isolation in ("thread", "process"):
         store = FileSystemStore(tmp_path / isolation)
-        work = (data, PLAN, "full/a.jpg", THUMBS)
-        made[isolation] = run(tasks.make, *work, isolation=isolation)
-        saved = run(tasks.make_and_save, *work, store, isolation=isolation)
-        files[isolation] = saved, {path: store.get(path) for path in store.list()}
+        source = tasks.Source("http://x/a.jpg", "full/a.jpg", THUMBS)
+        prepared = run(tasks.keep, data, source, rules(store), isolation=isolation)
+        made[isolation] = prepared.outputs
+        saved = run(tasks.make_and_save, data, source, rules(store), isolation=isolation)
+        assert saved.checksum == prepared.saved.checksum
+        files[isolation] = saved.files, {path: store.get(path) for path in store.list()}
     assert made["process"] == made["thread"]
     assert files["process"] == files["thread"]
     assert len(made["thread"]) == len(files["thread"][1]) == 3
@@ -248,8 +256,18 @@ def test_short_work_goes_to_a_process_once_there_has_been_some(isolation, first,
     asked = Placement(isolation, threads=1)
     assert asked.of_pieces() is first
     for _ in range(FEW_PIECES):
-        asked.count_piece()
+        asked.count_pieces(1, 1)
     assert asked.of_pieces() is later
+
+
+def test_short_work_stays_where_it_is_as_long_as_there_is_little_to_do():
+    asked = Placement("auto", threads=1)
+    for _ in range(FEW_PIECES):
+        asked.count_pieces(1, 32)
+    assert not asked.of_pieces()
+    for _ in range(10):
+        asked.count_pieces(32, 32)
+    assert asked.of_pieces()
 
 
 def test_who_finds_all_processes_busy_does_its_work_itself(processes):
@@ -459,9 +477,8 @@ def test_one_that_dies_at_work_is_replaced_and_the_image_arrives(tmp_path):
                 assert await answer == b"alive"
             assert pids[0] != pids[1]
             assert not is_there(pids[0])
-            saved = await workers.render(
-                tasks.make_and_save, data, PLAN, "full/a.jpg", THUMBS, store
-            )
+            source = tasks.Source("http://x/a.jpg", "full/a.jpg", THUMBS)
+            saved = await workers.render(tasks.make_and_save, data, source, rules(store))
             assert saved.files == 3
 
     asyncio.run(main())
@@ -610,10 +627,11 @@ def test_where_none_can_be_started_threads_do_all_of_it(
     async def main():
         async with open_workers(threads=2) as workers:
             work = [
-                (data, PLAN, f"full/{n}.jpg", {k: f"{k}/{n}.jpg" for k in THUMBS}, store)
+                tasks.Source("", f"full/{n}.jpg", {k: f"{k}/{n}.jpg" for k in THUMBS})
                 for n in range(6)
             ]
-            await asyncio.gather(*(workers.render(tasks.make_and_save, *each) for each in work))
+            render = functools.partial(workers.render, tasks.make_and_save, data)
+            await asyncio.gather(*(render(each, rules(store)) for each in work))
             return await workers.render(calls.pid, b"")
 
     with monkeypatch.context() as patch:
@@ -726,12 +744,14 @@ with open(sys.argv[1] + "/ran", "a") as ran:
     ran.write(f"{os.getpid()} {__name__}\\n")
 from pathlib import Path
 from scrapy_imgpipe import Plan, FileSystemStore, tasks
+from scrapy_imgpipe.freshness import Policy
 from scrapy_imgpipe.workers import Workers
 async def main():
     workers = Workers(2, "process")
     data = Path(sys.argv[1], "a.jpg").read_bytes()
     store = FileSystemStore(sys.argv[1] + "/store")
-    work = [(data, Plan(), f"full/{n}.jpg", {}, store) for n in range(4)]
+    rules = tasks.Rules(Plan(), Policy(90), store)
+    work = [(data, tasks.Source("", f"full/{n}.jpg"), rules) for n in range(4)]
     await asyncio.gather(*(workers.render(tasks.make_and_save, *each) for each in work))
     assert len(workers._processes._idle) in (1, 2)
     await workers.close()

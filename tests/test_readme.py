@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scrapy_imgpipe import errors, options, stats
-from scrapy_imgpipe.records import Outcome
+from scrapy_imgpipe.records import SUCCESSES, Outcome
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -18,7 +18,7 @@ def test_the_table_of_settings_is_generated_from_the_options():
 
 
 def test_every_outcome_that_can_happen_is_in_the_readme():
-    for code in ("stored", "up-to-date", "cached", "joined", *_codes()):
+    for code in (*SUCCESSES, *_codes()):
         assert f"`{code}`" in README, code
 
 
@@ -43,6 +43,6 @@ def _codes():
     # reserved: nothing raises them yet, so the README does not say that they happen
     reserved = {
         "address-not-allowed", "opted-out", "too-many-bytes", "too-few-bytes", "aspect-ratio",
-        "placeholder", "timed-out",
+        "timed-out",
     }  # fmt: skip
     return [code for kind in kinds for code in kind.codes if code not in reserved]

@@ -19,6 +19,26 @@ def run(coroutine):
     return asyncio.run(coroutine)
 
 
+def each(pieces, function=int):
+    """Return what *function* says of each of *pieces*, errors included."""
+    results = []
+    for piece in pieces:
+        try:
+            results.append(function(piece))
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+def asks(workers):
+    """Return both ways to ask for ``function(argument)``."""
+
+    async def in_batch(function, argument):
+        return await workers.run_in_batch(each, argument, function)
+
+    return workers.run, in_batch
+
+
 def ours():
     return [thread for thread in threading.enumerate() if thread.name.startswith("imgpipe")]
 
@@ -78,7 +98,7 @@ def test_after_closing_work_is_refused_and_no_thread_comes_back():
         workers = Workers(1)
         assert await workers.run(int, "1") == 1
         await workers.close()
-        for ask in (workers.run, workers.run_in_batch):
+        for ask in asks(workers):
             with pytest.raises(HookFailed, match="has ended") as caught:
                 await ask(int, "2")
             assert caught.value.code == "interrupted"
@@ -100,7 +120,7 @@ def test_closing_answers_everybody_and_finishes_what_has_begun():
         asks = [asyncio.ensure_future(workers.run(first))]
         await asyncio.to_thread(begun.wait, 20)
         asks += [asyncio.ensure_future(workers.run(int, "1")) for _ in range(3)]
-        asks += [asyncio.ensure_future(workers.run_in_batch(int, "1")) for _ in range(50)]
+        asks += [asyncio.ensure_future(workers.run_in_batch(each, "1")) for _ in range(50)]
         await asyncio.sleep(0)
         closing = asyncio.ensure_future(workers.close())
         answers = await asyncio.gather(*asks, return_exceptions=True)
@@ -138,7 +158,7 @@ def test_a_worker_that_waits_for_the_loop_does_not_hold_up_the_close():
 def test_stop_iteration_in_a_worker_is_an_error_like_any_other():
     async def main():
         workers = Workers(1)
-        for ask in (workers.run, workers.run_in_batch):
+        for ask in asks(workers):
             with pytest.raises(RuntimeError, match="StopIteration"):
                 await ask(next, iter(()))
         await workers.close()
@@ -153,7 +173,7 @@ def test_when_no_thread_can_be_had_the_ask_fails_and_the_next_one_tries_again(mo
         def refuse(self):
             raise RuntimeError("can't start new thread")
 
-        for ask in (workers.run, workers.run_in_batch):
+        for ask in asks(workers):
             with monkeypatch.context() as patch:
                 patch.setattr(threading.Thread, "start", refuse)
                 with pytest.raises(HookFailed, match="thread"):
@@ -192,9 +212,9 @@ def test_work_in_line_is_done_one_after_the_other_and_holds_up_no_worker():
 def test_many_short_pieces_are_all_answered_in_their_own_way():
     async def main():
         workers = Workers(2)
-        asks = [workers.run_in_batch(int, str(n) if n % 7 else "x") for n in range(500)]
+        asks = [workers.run_in_batch(each, str(n) if n % 7 else "x") for n in range(500)]
         answers = await asyncio.gather(*asks, return_exceptions=True)
-        assert await workers.run_in_batch(int, "7") == 7
+        assert await workers.run_in_batch(each, "7") == 7
         await workers.close()
         return answers
 

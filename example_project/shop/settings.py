@@ -23,6 +23,9 @@ FEEDS = {str(OUTPUT / "%(name)s.jsonl"): {"format": "jsonlines", "overwrite": Tr
 FEED_EXPORT_ENCODING = "utf-8"
 EXTENSIONS = {"shop.extensions.StatsFile": 500}
 
+# A row for every image that an item asked for: see `scrapy imgpipe report --help`.
+IMGPIPE_REPORT = str(OUTPUT / "%(name)s.report.csv")
+
 # Pixels. Icons and swatches are not worth keeping.
 IMAGES_MIN_WIDTH = 100
 IMAGES_MIN_HEIGHT = 100

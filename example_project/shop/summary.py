@@ -66,6 +66,7 @@ def crawl_lines(crawl: Crawl, output: Path) -> list[str]:
         _folder_line("images", images / "full"),
         *(_folder_line("thumbnails", folder) for folder in sorted(images.glob("thumbs/*"))),
         f"  items       {images}.jsonl",
+        f"  report      {images}.report.csv",
         f"  log         {images}.log",
     ]
 

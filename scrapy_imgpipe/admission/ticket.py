@@ -30,6 +30,7 @@ class Ticket:
         need: bytes that rendering takes beside the body; known once it has landed.
         begun: when its download began, in seconds.
         arrived: bytes that this download has been seen to take.
+        attempts: requests that were sent for it, redirects and retries included.
     """
 
     number: int
@@ -40,3 +41,4 @@ class Ticket:
     need: int = 0
     begun: float = 0.0
     arrived: int = 0
+    attempts: int = 0

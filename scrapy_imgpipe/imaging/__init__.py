@@ -13,6 +13,7 @@ from scrapy_imgpipe.imaging.completeness import inspect
 from scrapy_imgpipe.imaging.decode import open_image, unknown_formats, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.measures import READY, Measure, is_uniform, measure
 from scrapy_imgpipe.imaging.plan import (
     DEFAULT_FORMATS,
     FULL,
@@ -29,7 +30,9 @@ from scrapy_imgpipe.imaging.weight import rendering_bytes
 __all__ = [
     "DEFAULT_FORMATS",
     "FULL",
+    "READY",
     "Inspection",
+    "Measure",
     "Picture",
     "Plan",
     "Variant",
@@ -38,6 +41,8 @@ __all__ = [
     "fit_inside",
     "flatten",
     "inspect",
+    "is_uniform",
+    "measure",
     "open_image",
     "render",
     "rendering_bytes",

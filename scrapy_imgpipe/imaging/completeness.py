@@ -99,12 +99,15 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 @sealed
-def inspect(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Inspection:
+def inspect(
+    data: bytes, formats: Collection[str] = DEFAULT_FORMATS, *, to_end: bool = False
+) -> Inspection:
     """Check that *data* is an image and complete.
 
     JPEG, PNG, GIF and WEBP that end as their format says are believed, and only their
     header is parsed; anything else is decoded to its end, a JPEG at an eighth of its
-    scale. Bytes that changed in the middle are not found.
+    scale. Bytes that changed in the middle are not found. With *to_end*, everything is
+    decoded.
 
     An ``MPO`` is a ``JPEG`` here, too.
 
@@ -112,7 +115,8 @@ def inspect(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Inspecti
         SourceRejected: ``not-an-image`` (an empty file, too), ``format-not-allowed``.
         ImageBroken: it stops before its end.
     """
-    if data[:3] == b"\xff\xd8\xff" and data[-2:] == _ENDS["JPEG"] and "JPEG" in formats:
+    ends = data[:3] == b"\xff\xd8\xff" and data[-2:] == _ENDS["JPEG"]
+    if ends and "JPEG" in formats and not to_end:
         size = _jpeg_size(data)
         if size is not None:
             return Inspection(*size, "JPEG")
@@ -120,7 +124,7 @@ def inspect(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Inspecti
     try:
         kind = "JPEG" if image.format == "MPO" else image.format or ""
         found = Inspection(*image.size, kind)
-        if not _ends_well(data, image):
+        if not _ends_well(data, image) or to_end:
             image.draft(None, (1, 1))
             image.load()
     finally:

@@ -10,9 +10,13 @@ from typing import Final
 
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.options import FORMATS
+from scrapy_imgpipe.records import digest
 
 #: :attr:`Picture.name` of the full image; a variant has its own name instead.
 FULL: Final = None
+
+#: Number of the way renditions are made; another one has them made again.
+ENGINE: Final = 1
 
 #: Formats that are opened unless a plan says otherwise; see there why others are not.
 DEFAULT_FORMATS: Final = FORMATS
@@ -31,6 +35,11 @@ class Variant:
     name: str
     width: int
     height: int
+
+    @property
+    def digest(self) -> str:
+        """What tells a rendition of this variant from one of another size or engine."""
+        return digest(ENGINE, self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,17 @@ class Plan:
     background: tuple[int, int, int] = (255, 255, 255)
     formats: tuple[str, ...] = DEFAULT_FORMATS
 
+    @property
+    def full_digest(self) -> str:
+        """What tells a full image that was encoded by this plan from one of another."""
+        return digest(ENGINE, self.background)
+
+    @property
+    def digest(self) -> str:
+        """What tells all the renditions of this plan from those of another."""
+        variants = [(variant.name, variant.digest) for variant in self.variants]
+        return f"{self.full_digest}.{digest(variants)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -63,6 +83,7 @@ class Picture:
         width: as a viewer shows it, in pixels, 1 or more.
         height: as a viewer shows it, in pixels, 1 or more.
         format: of *data*; ``JPEG``, also for an ``MPO`` that passed through.
+        uniform: whether it is of one colour; only told of the full image.
     """
 
     name: str | None
@@ -70,6 +91,7 @@ class Picture:
     width: int
     height: int
     format: str
+    uniform: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from scrapy_imgpipe.imaging.decode import QUARTER_TURNS, open_image, turn_of, up
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.measures import is_uniform
 from scrapy_imgpipe.imaging.plan import FULL, Picture, Plan, Variant, check_size
 from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat, descend, fit_inside
@@ -102,13 +103,22 @@ def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     if _passes_through(image, plan):
         refuse_hole(data)
         base = _decode_scaled(image, plan.variants, plan.background)
-        return Picture(FULL, data, *base.size, "JPEG"), base
+        uniform = is_uniform(base.pixels.picture) and _is_uniform_whole(data, plan)
+        return Picture(FULL, data, *base.size, "JPEG", uniform), base
     options = _tables_of(image)
     flat = _decode_whole(image, plan.background)
     check_size(*flat.size, plan.min_width, plan.min_height)
     flat = to_srgb(flat, flat.info.get("icc_profile"))
     encoded = encode_jpeg(flat, **options, **_NO_COMMENT)
-    return Picture(FULL, encoded, *flat.size, "JPEG"), Base(Flat(flat), flat.size)
+    base = Base(Flat(flat), flat.size)
+    return Picture(FULL, encoded, *flat.size, "JPEG", is_uniform(flat)), base
+
+
+def _is_uniform_whole(data: bytes, plan: Plan) -> bool:
+    """Look at every pixel and all colours of what seems uniform, decoded smaller or grey."""
+    with open_image(data, plan.formats) as image:
+        image.load()
+        return is_uniform(image)
 
 
 def _variants(

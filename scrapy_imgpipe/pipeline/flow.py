@@ -1,8 +1,8 @@
-"""From an item to the results of its sources: ask, join, obtain, settle.
+"""How one request is served: joined, looked up, asked for, or fetched.
 
-Rules of this file: it knows requests, responses and failures, never images or
-stores. Each source ends in :meth:`SourceFlow._settle` or with a result, is
-counted once and logged at most once, and never costs the item or the others.
+Rules of this file: it knows requests, responses and failures, never images or stores.
+Each request ends with a result or in :meth:`Asking._settle`, is logged at most once, and
+never costs the item or the others.
 
 Scrapy's names are kept where subclasses and tests reach for them:
 ``info.downloading``, ``info.waiting``, ``info.downloaded`` and
@@ -12,35 +12,31 @@ Scrapy's names are kept where subclasses and tests reach for them:
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-import time
 import warnings
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakKeyDictionary
 
 from scrapy.exceptions import ScrapyDeprecationWarning
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.defer import ensure_awaitable, maybe_deferred_to_future
-from scrapy.utils.misc import arg_to_iter
 from scrapy.utils.python import global_object_name
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from scrapy_imgpipe import stats
 from scrapy_imgpipe.compat import (
     FileException,
-    current_page,
-    gather,
     lean_failure,
     make_lean,
-    referrer_policy,
     translate,
     without_bodies,
 )
 from scrapy_imgpipe.errors import HookFailed, ImagePipeError
-from scrapy_imgpipe.guards import check_url
+from scrapy_imgpipe.pipeline.asking import Asking
+from scrapy_imgpipe.pipeline.asks import Ask, Work
 from scrapy_imgpipe.pipeline.failures import (
     as_scrapys,
     error_in,
@@ -51,15 +47,13 @@ from scrapy_imgpipe.pipeline.failures import (
     outcome_of,
 )
 from scrapy_imgpipe.pipeline.hooks import call
-from scrapy_imgpipe.pipeline.settings import Configured
-from scrapy_imgpipe.pipeline.sources import asked_url, check_request, lenient, requests_for
+from scrapy_imgpipe.pipeline.knowledge import validators
 from scrapy_imgpipe.records import Outcome, own_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scrapy.pipelines.media import FileInfo, FileInfoOrError, MediaPipeline
-    from scrapy.spidermiddlewares.referer import ReferrerPolicy
+    from scrapy.pipelines.media import FileInfo, MediaPipeline
 
     from scrapy_imgpipe.pipeline.priorities import Priorities
     from scrapy_imgpipe.pipeline.turns import Turns
@@ -70,7 +64,10 @@ _OUTCOMES = {
     "downloaded": Outcome.STORED,
     "cached": Outcome.CACHED,
     "uptodate": Outcome.UP_TO_DATE,
+    "revalidated": Outcome.REVALIDATED,
 }
+
+_NOT_MODIFIED = 304
 
 
 class _First(Deferred[Any]):
@@ -82,104 +79,41 @@ class _First(Deferred[Any]):
 
 _FIRST = _First()
 
+#: What :meth:`SourceFlow._fetched` gives where the origin says that nothing has changed.
+_UNCHANGED = {"status": "unchanged"}
 
-class SourceFlow(Configured):
-    """The part of the pipeline that turns items into asks and asks into results."""
+
+class SourceFlow(Asking):
+    """The part of the pipeline that turns requests into results."""
 
     turns: Turns
     priorities: Priorities
-    _first_ask: float | None = None
-    _referrer_policy: ReferrerPolicy | None = None
 
-    async def process_item(self, item: Any, spider: object = None) -> Any:
-        """Download, render and store the images of *item*, and fill its field.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._works: WeakKeyDictionary[Request, Work] = WeakKeyDictionary()
 
-        Where ``get_media_requests`` raises, what it had yielded is processed
-        first, then the item fails with that error, as in Scrapy.
-        """
-        info = self.spiderinfo
-        if self._first_ask is None:
-            self._first_ask = time.monotonic()
-        requests, error = await self._requests_of(item, info)
-        results: list[FileInfoOrError] = []
-        if requests:
-            results = await gather([self._ask(request, info, item) for request in requests])
-        if error is not None:
-            raise error
-        return await ensure_awaitable(self.item_completed(results, item, info))
+    def _work(self, request: Request) -> Work:
+        """Return what is known of *request*, which hooks may be called with by anybody."""
+        work = self._works.get(request)
+        if work is None:
+            work = self._works[request] = Work(self._fingerprinter.fingerprint(request).hex())
+        return work
 
-    def get_media_requests(self, item: Any, info: MediaPipeline.SpiderInfo) -> list[Request]:
-        """Return one request per entry of the item's URL field, in order.
-
-        An entry that cannot be downloaded gives a request that is never sent
-        and ends as a failed result.
-
-        Raises:
-            TypeError: where the field is no list and the caller is not
-                ``process_item``, which takes any iterable.
-        """
-        return requests_for(item, self.images_urls_field)
-
-    async def _requests_of(
-        self, item: Any, info: MediaPipeline.SpiderInfo
-    ) -> tuple[list[Any], Exception | None]:
-        requests: list[Any] = []
-        with lenient():
-            try:
-                made: Any = self.get_media_requests(item, info)
-                if inspect.isasyncgen(made):
-                    async for request in made:
-                        requests.append(request)  # noqa: PERF401 - kept when it raises
-                else:
-                    made = await ensure_awaitable(made)
-                    for request in arg_to_iter(made):
-                        requests.append(request)  # noqa: PERF402 - kept when it raises
-            except Exception as error:  # noqa: BLE001 - raised by the caller
-                return requests, error
-        return requests, None
-
-    async def _ask(
-        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
-    ) -> FileInfoOrError:
-        try:
-            check_url(check_request(request).url, self.options.allowed_schemes)
-            self._prepare(request)
-            result = await self._process_request(request, info, item)
-        except Exception as error:  # noqa: BLE001 - each ends as a failed result
-            result = self._settle(error, request, info)
-        if isinstance(result, Failure):
-            result.imgpipe_url = asked_url(request)  # type: ignore[attr-defined]
-            return False, result
-        return True, result
-
-    def _prepare(self, request: Request) -> None:
-        """Give *request* what the settings ask for and the user has not set."""
-        if not request.priority:
-            request.priority = self.options.priority
-        if self.options.allow_offsite:
-            request.meta.setdefault("allow_offsite", True)
-        page = current_page.get() if self.options.referer else None
-        if page is not None and "Referer" not in request.headers:
-            if self._referrer_policy is None:
-                self._referrer_policy = referrer_policy(self.crawler.settings)
-            value = self._referrer_policy.referrer(page, request.url)
-            if value is not None:
-                request.headers["Referer"] = value
-
-    async def _process_request(  # type: ignore[override]  # a failure is returned, not raised
-        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    async def _obtained(
+        self, ask: Ask, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> FileInfo | Failure:
         """Obtain *request* once: who asks for it again waits for the first."""
         fingerprint = self._fingerprinter.fingerprint(request)
-        errback = request.errback
+        ask.errback = ask.errback or request.errback
         request.callback, request.errback = NO_CALLBACK, None
         if fingerprint in info.downloaded:
-            self._count(Outcome.JOINED)
+            ask.outcome = Outcome.JOINED
             result = info.downloaded[fingerprint]
         else:
             waiters = info.waiting[fingerprint]
             if fingerprint in info.downloading:
-                self._count(Outcome.JOINED)
+                ask.outcome = Outcome.JOINED
                 self.priorities.lend(fingerprint, request.priority)
                 waiter: Deferred[Any] = Deferred()
                 waiters.append(waiter)
@@ -187,18 +121,27 @@ class SourceFlow(Configured):
             else:
                 info.downloading.add(fingerprint)
                 waiters.append(_FIRST)
-                result = await self._obtain_for_all(fingerprint, request, info, item)
+                work = self._works[request] = Work(fingerprint.hex())
+                ask.works.append(work)
+                result = await self._obtain_for_all(ask, fingerprint, request, info, item)
         if isinstance(result, Failure):
-            return await self._through_errback(lean_failure(error_in(result)), errback)
+            return lean_failure(error_in(result))
         copied: FileInfo = own_copy(result)
         return copied
 
     async def _obtain_for_all(
-        self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+        self,
+        ask: Ask,
+        fingerprint: bytes,
+        request: Request,
+        info: MediaPipeline.SpiderInfo,
+        item: Any,
     ) -> FileInfo | Failure:
         try:
-            result = await self._obtain(fingerprint, request, info, item)
+            result = await self._obtain(ask, fingerprint, request, info, item)
+            await self._remember(request, ask.outcome, result)
         except BaseException:  # cancelled: nobody may wait for ever
+            self._let_go(self._work(request))
             ended = HookFailed("The item that asked for it first was given up", "interrupted")
             failure = self._settle(ended, request, info)
             self._cache_result_and_execute_waiters(failure, fingerprint, info)
@@ -207,27 +150,60 @@ class SourceFlow(Configured):
         self._cache_result_and_execute_waiters(result, fingerprint, info)
         return result
 
+    def _let_go(self, work: Work) -> None:
+        """Let those go on who wait for what *work* obtains."""
+        raise NotImplementedError
+
+    async def _remember(self, request: Request, outcome: str, result: FileInfo | Failure) -> None:
+        """Tell the index how *request* ended."""
+        raise NotImplementedError
+
     async def _obtain(
-        self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+        self,
+        ask: Ask,
+        fingerprint: bytes,
+        request: Request,
+        info: MediaPipeline.SpiderInfo,
+        item: Any,
     ) -> FileInfo | Failure:
         swallowed: Exception | None = None
         try:
             with self.turns.undecided():
                 result = await self._looked_up(request, info, item)
-            if not result:
+            while not result:
                 result, swallowed = await self._fetched(fingerprint, request, info, item)
+                if result is _UNCHANGED:
+                    result = await self._renewed(request, info, item)
+                elif not result:
+                    break
         except asyncio.CancelledError:
             task = asyncio.current_task() if is_asyncio_available() else None
             if task is not None and task.cancelling():
                 raise  # the item itself is given up
             ended = HookFailed("A hook ended in CancelledError", "interrupted")
-            return self._settle(ended, request, info)
+            return self._failed(ask, ended, request, info)
         except Exception as error:  # noqa: BLE001 - each ends as a failed result
-            return self._settle(error, request, info)
+            return self._failed(ask, error, request, info)
         status = result.get("status") if isinstance(result, dict) else None
         outcome = _OUTCOMES.get(status or "downloaded", Outcome.STORED)
-        self._count(outcome if swallowed is None else outcome_of(swallowed))
+        ask.outcome = outcome if swallowed is None else outcome_of(swallowed)
         return result
+
+    def _failed(
+        self, ask: Ask, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
+    ) -> Failure:
+        ask.outcome = outcome_of(error)
+        return self._settle(error, request, info)
+
+    async def _renewed(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        """Return what is stored of *request*, which has not changed; None to fetch it after all."""
+        raise NotImplementedError
+
+    def _conditions(self, request: Request) -> dict[str, str]:
+        """Return the headers with which *request* asks only for what has changed."""
+        raise NotImplementedError
 
     async def _looked_up(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -253,11 +229,14 @@ class SourceFlow(Configured):
         """Return a result, and beside it the error where ``media_failed`` swallowed one."""
         downloaded = False
         ticket = self.priorities.ticket_for(fingerprint, request)
+        work = self._work(request)
         try:
             await self.turns.turn_of(ticket)
             self._modify_media_request(request)
-            response: Response = await self.crawler.engine.download_async(request)
+            response = await self._downloaded(request, work)
             downloaded = True
+            if work.conditional and work.http_status == _NOT_MODIFIED:
+                return _UNCHANGED, None
             self.turns.landed(ticket, *self._weights(response))
             await self.turns.turn_of(ticket)
             return await ensure_awaitable(
@@ -270,6 +249,7 @@ class SourceFlow(Configured):
             hook: Callable[..., Any] = self.media_failed
             result = await ensure_awaitable(hook(failure, request, info))
         finally:
+            work.attempts += ticket.attempts
             self.turns.leave(ticket)
         if isinstance(result, Failure):
             warnings.warn(
@@ -280,6 +260,25 @@ class SourceFlow(Configured):
             )
             result.raiseException()
         return result, error.with_traceback(None)
+
+    async def _downloaded(self, request: Request, work: Work) -> Response:
+        """Return the response to *request*; under conditions, where something is stored of it."""
+        conditions = {} if work.conditional else self._conditions(request)
+        for name, value in conditions.items():
+            request.headers[name] = value.encode("latin-1", "replace")
+        work.conditional = bool(conditions)
+        began = perf_counter()
+        try:
+            response: Response = await self.crawler.engine.download_async(request)
+        finally:
+            work.downloading += perf_counter() - began
+            for name in conditions:
+                del request.headers[name]
+        if isinstance(response, Response):  # who overrides media_downloaded takes anything
+            work.http_status = response.status
+            work.bytes_in += len(response.body)
+            work.etag, work.last_modified = validators(response)
+        return response
 
     def _weights(self, response: Response) -> tuple[int, int]:
         """Return the bytes of memory that *response* holds, and that storing it will take."""
@@ -302,17 +301,6 @@ class SourceFlow(Configured):
         log_once(error, request, info)
         raise as_scrapys(error) from None
 
-    def _settle(
-        self, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
-    ) -> Failure:
-        """Log *error* unless that was done, count its outcome, return it without weight."""
-        log_once(error, request, info)
-        outcome = outcome_of(error)
-        self._count(outcome)
-        error = as_scrapys(error)
-        mark(error, outcome=outcome)
-        return lean_failure(error)
-
     def _cache_result_and_execute_waiters(
         self, result: FileInfo | Failure, fp: bytes, info: MediaPipeline.SpiderInfo
     ) -> None:
@@ -330,17 +318,3 @@ class SourceFlow(Configured):
         info.downloaded[fp] = kept
         for waiter in info.waiting.pop(fp):
             waiter.callback((result,))  # type: ignore[arg-type]  # a tuple: no errback chain
-
-    async def _through_errback(
-        self, failure: Failure, errback: Callable[[Failure], Any] | None
-    ) -> FileInfo | Failure:
-        if errback is None:
-            return failure
-        try:
-            result: FileInfo | Failure = await ensure_awaitable(errback(failure))
-        except Exception as error:  # noqa: BLE001 - the errback's own failure is the result
-            return lean_failure(error)
-        return result
-
-    def _count(self, outcome: str) -> None:
-        self.crawler.stats.inc_value(stats.OUTCOME + outcome)

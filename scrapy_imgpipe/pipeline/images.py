@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from os import PathLike
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -30,14 +30,17 @@ from twisted.python.failure import Failure
 from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
-from scrapy_imgpipe.pipeline.failures import error_in, one_line, outcome_of
+from scrapy_imgpipe.index import Index, SqliteIndex
+from scrapy_imgpipe.pipeline.asking import slot_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
+from scrapy_imgpipe.pipeline.knowledge import Knowledge
 from scrapy_imgpipe.pipeline.latest import LatestResults
 from scrapy_imgpipe.pipeline.log import is_heard
+from scrapy_imgpipe.pipeline.places import index_path
 from scrapy_imgpipe.pipeline.priorities import Priorities
 from scrapy_imgpipe.pipeline.rendering import Rendering
+from scrapy_imgpipe.pipeline.reporting import Reporting
 from scrapy_imgpipe.pipeline.turns import Turns
-from scrapy_imgpipe.records import failed_result
 from scrapy_imgpipe.store_adapter import FileSystemFilesStore
 from scrapy_imgpipe.workers import Workers
 
@@ -88,10 +91,26 @@ class ImagesPipeline(Rendering):
         )
         self._check_names()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
+        self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers)
+        report = self.options.report or ""
+        self.reporting: Reporting = Reporting.of(crawler, report, self.options.item_key)
+        self._measured_by = self.measures
+        self._placeholders = tasks.PlaceholderRules(
+            self.options.placeholders != "off",
+            self.options.placeholders == "refuse",
+            self.options.placeholder_digests,
+            self.options.placeholder_urls,
+        )
+        self._has_http_cache = crawler.settings.getbool("HTTPCACHE_ENABLED")
         self.turns: Turns = Turns.of(crawler, self.options.budget)
         self.priorities: Priorities = Priorities(self.turns)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
+
+    def _index(self, store_uri: str | PathLike[str]) -> Index | None:
+        """Return the index of the store; it is opened when it is first asked."""
+        place = self.options.index or index_path(fspath(store_uri))
+        return None if place == "off" else SqliteIndex(place)
 
     # --- start and end ---
 
@@ -102,7 +121,10 @@ class ImagesPipeline(Rendering):
 
     async def _spider_closed(self) -> None:
         """End the workers and sum up; a signal, since subclasses own ``close_spider``."""
-        await self.workers.close()
+        await self.reporting.close()
+        await self.knowledge.drained()
+        index = self.knowledge.index
+        await self.workers.close(index.close if index is not None else None)
         if self.crawler in _summed_up:  # by another pipeline of ours: the stats are one
             return
         _summed_up.add(self.crawler)
@@ -150,17 +172,16 @@ class ImagesPipeline(Rendering):
         self.inc_stats(status)
         self.crawler.stats.inc_value(stats.BYTES_IN, len(response.body))
         try:
-            path = await self._full_path(request, response, info, item)
-            self._paths[request] = path
+            work = self._work(request)
+            work.path = await self._full_path(request, response, info, item)
             if inspect.iscoroutinefunction(self.thumb_path):
-                self._thumbs[request] = await self._thumb_paths(request, response, info, item)
+                work.thumbs = await self._thumb_paths(request, response, info, item)
             checksum = await ensure_awaitable(
                 call(self.file_downloaded, response, request, info, item=item)
             )
         except ImagePipeError as error:
             raise translate(error) from None
-        saved = self._saved.pop(request, None) or tasks.Saved(checksum)
-        return self._result(request, path, saved, status, checksum)
+        return self._result(request, work, status, checksum)
 
     async def file_downloaded(
         self,
@@ -196,8 +217,10 @@ class ImagesPipeline(Rendering):
             saved = await self._render_and_save(response, request, info, item)
         except ImagePipeError as error:
             raise translate(error) from None
-        self._count_written(saved)
-        self._saved[request] = saved
+        self._count_written(saved.files, saved.written)
+        work = self._work(request)
+        work.saved, work.written = saved, saved.written
+        work.rendering, work.storing = saved.rendering, saved.storing
         return saved.checksum
 
     # --- the chain that users override ---
@@ -292,7 +315,9 @@ class ImagesPipeline(Rendering):
         """
         keep = self.options.keep_failed
         images: list[Any] = [
-            _slot(value) if isinstance(value, Failure) else value
+            slot_of(value, getattr(value, "imgpipe_url", ""))
+            if isinstance(value, Failure)
+            else value
             for ok, value in results
             if ok or keep
         ]
@@ -303,8 +328,3 @@ class ImagesPipeline(Rendering):
 
 for _name in OURS:
     OURS[_name] = getattr(ImagesPipeline, _name)
-
-
-def _slot(failure: Failure) -> dict[str, Any]:
-    url = getattr(failure, "imgpipe_url", "")
-    return failed_result(url, outcome_of(error_in(failure)), one_line(failure.value))

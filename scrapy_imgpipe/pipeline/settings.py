@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scrapy.pipelines.images import ImagesPipeline
+from scrapy.utils.misc import load_object
 
 from scrapy_imgpipe import imaging, options, paths
 from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.pipeline.hooks import checked
+from scrapy_imgpipe.report import check_report_path
 
 if TYPE_CHECKING:
     from scrapy.pipelines.files import FilesStoreProtocol
@@ -34,8 +36,33 @@ def _parse_names_of_paths(value: object) -> None:
         raise ValueError from error
 
 
+def _parse_measures(value: object) -> None:
+    for one in options.MEASURES.parse(value):
+        _measure(one)
+
+
+def _measure(one: object) -> imaging.Measure:
+    """Return the record function that *one* is, or is the name of.
+
+    Raises:
+        ValueError: it cannot be imported, or is no function.
+    """
+    measure = imaging.READY.get(one) if isinstance(one, str) else one
+    if measure is None:
+        try:
+            measure = load_object(str(one))
+        except (ImportError, NameError) as error:
+            raise ValueError from error
+    if not callable(measure):
+        raise ValueError  # noqa: TRY004 - as for a name of something else
+    return measure
+
+
 _BY_NAME = {
     "IMGPIPE_FORMATS": options.Parser("names of formats that Pillow knows", _parse_known_formats),
+    "IMGPIPE_RECORD": options.Parser(
+        "functions, their import paths or names of ready ones", _parse_measures
+    ),
     "IMAGES_THUMBS": options.Parser("names that make file names", _parse_names_of_paths),
 }
 
@@ -45,17 +72,25 @@ class Configured(ImagesPipeline):
 
     options: options.Options
 
+    @property
+    def measures(self) -> tuple[imaging.Measure, ...]:
+        """The record functions that the settings name."""
+        return tuple(map(_measure, self.options.measures))
+
     def _check_names(self) -> None:
         """Find what the parsers of the options cannot know.
 
         Raises:
-            SettingError: for a format that Pillow does not know, or a thumbnail's
-                name that makes no path.
+            SettingError: for a format that Pillow does not know, a thumbnail's name that
+                makes no path, a function that is not there, or a report of no known kind.
         """
         for name, parser in _BY_NAME.items():
             key, value = self._look_up_setting(self.crawler.settings, name)
             if value is not None:
                 options.parse(parser, key, value)
+        key, value = self._look_up_setting(self.crawler.settings, "IMGPIPE_REPORT")
+        if value is not None:
+            check_report_path(value, key)
 
     def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
         base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"

@@ -17,11 +17,15 @@ from itemadapter import ItemAdapter
 from scrapy.http import Request
 from scrapy.http.request import NO_CALLBACK
 
+from scrapy_imgpipe.candidates import candidates_of
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.guards import check_entry
 
 #: Longest part of an unusable entry that is repeated in messages and URLs.
 _SHOWN_CHARACTERS = 200
+#: Key in ``meta`` of the URLs to try when a request fails.
+CANDIDATES = "imgpipe_candidates"
+
 _PREFIX = "imgpipe-unusable://entry/"
 
 _lenient: ContextVar[bool] = ContextVar("imgpipe_lenient", default=False)
@@ -122,7 +126,32 @@ def asked_url(request: object) -> str:
     return request.url if isinstance(request, Request) else _shown(request)
 
 
+def candidates_after(request: object) -> list[Request]:
+    """Return the requests to send when *request* fails, in order.
+
+    They are as *request* is now, with whatever a user gave it, but for their URLs.
+    """
+    if not isinstance(request, Request):
+        return []
+    urls = request.meta.pop(CANDIDATES, ())
+    return [request.replace(url=url, meta=dict(request.meta)) for url in urls]
+
+
 def _request(entry: object) -> Request:
+    candidates = candidates_of(entry)
+    if candidates is None:
+        return _request_of_one(entry)
+    requests = [_request_of_one(candidate) for candidate in candidates]
+    usable = [request for request in requests if not isinstance(request, UnusableRequest)]
+    if not usable:
+        reason = requests[0].reason if requests else "Expected a URL but the list is empty"  # type: ignore[attr-defined]
+        return _unusable(entry, reason)
+    if usable[1:]:
+        usable[0].meta[CANDIDATES] = tuple(request.url for request in usable[1:])
+    return usable[0]
+
+
+def _request_of_one(entry: object) -> Request:
     try:
         return Request(check_entry(entry), callback=NO_CALLBACK)
     except SourceRejected as error:

@@ -54,6 +54,7 @@ class Turns:
         self._called: set[Ticket] = set()  # and not yet handed to the downloader
         self._pages = Pages(crawler, self._holding_back)
         self._downloader = Downloader(crawler, self._tickets, self.admission.places_of)
+        crawler.signals.connect(self._request_sent, signals.request_reached_downloader)
         crawler.signals.connect(self._headers_received, signals.headers_received)
         crawler.signals.connect(self._bytes_received, signals.bytes_received)
 
@@ -184,6 +185,11 @@ class Turns:
     def _time_is_up(self) -> None:
         self._timer, self._then = None, inf
         self._call()
+
+    def _request_sent(self, request: Request) -> None:
+        ticket = self._tickets.get(request.meta.get(TICKET, 0))
+        if ticket is not None:
+            ticket.attempts += 1
 
     def _headers_received(self, body_length: object, request: Request) -> None:
         ticket = self._tickets.get(request.meta.get(TICKET, 0))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 #: Whether it went well, and what was returned or raised.
 Outcome = tuple[bool, Any]
-
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def applied(function: Callable[..., Any], data: bytes | None, args: tuple[Any, ...]) -> Any:
@@ -23,12 +21,6 @@ def outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
         return True, function(*args)
     except BaseException as error:  # noqa: BLE001 - raised where it is awaited
         return False, error
-
-
-def outcomes(calls: Iterable[Call]) -> list[Outcome]:
-    """Return the outcome of each of *calls*, done one after the other; all can be pickled."""
-    done = [outcome(function, args) for function, args in calls]
-    return [(good, value if good else travelling(value)) for good, value in done]
 
 
 def travelling(error: BaseException) -> BaseException:

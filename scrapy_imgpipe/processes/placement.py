@@ -20,6 +20,9 @@ CROWD = 4
 #: How much short work threads do before any goes to a process unless all does.
 FEW_PIECES = 1024
 
+#: Which share of it there has to be something to do for; the rest is done in a moment.
+LEAST_USEFUL = 0.25
+
 
 class Placement:
     """Answers for the work of one crawl.
@@ -37,6 +40,7 @@ class Placement:
         self._isolation = isolation
         self._threads = threads
         self._small = self._pieces = 0
+        self._useful = 0.0  # share of late pieces that there was something to do for
         self._crowded = self._crowd = 0  # for how many sources, and how large it was then
         self.processes: int = threads if isolation == "process" else 1
 
@@ -66,12 +70,14 @@ class Placement:
             return self._isolation == "process"
         return size <= PROCESS_BYTES and self._small > FEW_SOURCES
 
-    def count_piece(self) -> None:
-        """Take note of a piece of short work that there was something to do for."""
-        self._pieces += 1
+    def count_pieces(self, useful: int, of: int) -> None:
+        """Take note of a batch of short work: for how many *of* it there was something to do."""
+        self._pieces += useful
+        if of:
+            self._useful += (useful / of - self._useful) / 8
 
     def of_pieces(self) -> bool:
-        """Return whether short work goes to a process, if there is something to do for it."""
+        """Return whether short work goes to a process: there has been much that was useful."""
         if self._isolation != "auto":
             return self._isolation == "process"
-        return self._pieces >= FEW_PIECES
+        return self._pieces >= FEW_PIECES and self._useful >= LEAST_USEFUL

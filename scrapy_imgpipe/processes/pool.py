@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.processes.frames import RAISED, REFUSED
-from scrapy_imgpipe.processes.outcomes import Call, Outcome, applied, outcome, outcomes
+from scrapy_imgpipe.processes.outcomes import applied
 from scrapy_imgpipe.processes.process import Died, NotStarted, WorkerProcess
 
 _logger = logging.getLogger(__name__)
@@ -110,17 +110,6 @@ class Processes:
                 del value, answer  # or error, traceback and this frame would be a circle
         result: _T = value
         return result
-
-    def call_all(self, calls: list[Call]) -> list[Outcome]:
-        """Have *calls* done one after the other by one process; return all outcomes.
-
-        Where processes die of it, each is tried by itself, so that one costs the
-        others nothing.
-        """
-        try:
-            return self.call(outcomes, None, calls)
-        except ImageBroken:
-            return [outcome(self.call, (function, None, *args)) for function, args in calls]
 
     def close(self) -> None:
         """End and reap all processes; one under way ends when it has answered."""

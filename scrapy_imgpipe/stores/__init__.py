@@ -5,6 +5,6 @@ Scrapy, Twisted nor Pillow.
 """
 
 from scrapy_imgpipe.stores.filesystem import FileSystemStore
-from scrapy_imgpipe.stores.protocol import Stat, Store
+from scrapy_imgpipe.stores.protocol import Linking, Stat, Store
 
-__all__ = ["FileSystemStore", "Stat", "Store"]
+__all__ = ["FileSystemStore", "Linking", "Stat", "Store"]

@@ -11,7 +11,7 @@ put, which leaves the file that it pointed to alone.
 """
 
 # A Path costs microseconds per put, and os.path.abspath() keeps links as they are.
-# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH112, PTH116, PTH120
+# ruff: noqa: PTH100, PTH108, PTH112, PTH116, PTH120
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.paths import checked_path
 from scrapy_imgpipe.stores import temporary
+from scrapy_imgpipe.stores.files import create, make_directory, read_whole, replace
 from scrapy_imgpipe.stores.protocol import Stat
 from scrapy_imgpipe.stores.tree import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+_T = TypeVar("_T")
+_Stats: TypeAlias = list[Stat]
+
 _WINDOWS = os.name == "nt"
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 #: Directories known to exist. One that was forgotten costs a mkdir and a scan
 #: when it is met again; 4096 names of 100 characters are about 1 MB.
@@ -74,7 +76,7 @@ class FileSystemStore:
         # then be left locked in a forked child.
         self._prepared = lru_cache(_KNOWN_DIRECTORIES)(self._prepare)
         try:
-            _make_directory(self.base)
+            make_directory(self.base)
         except OSError as error:
             raise _failed("make the directory", self.base, error) from None
 
@@ -82,7 +84,7 @@ class FileSystemStore:
         """Let other processes write here too; each keeps one store for all it is sent."""
         return _kept, (type(self), self.base, self.clock)
 
-    def put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: bytes) -> Stat:
         """Write one file; whatever was there stays until the new one is whole.
 
         A directory, or a link to one, is never replaced.
@@ -90,15 +92,16 @@ class FileSystemStore:
         Raises:
             StoreFailed: refers to neither the data nor another exception.
         """
-        failure = self._store(((path, data),))
+        stored = self._store(((path, data),), create)
         del data
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure
+        if isinstance(stored, list):
+            return stored[0]
+        try:
+            raise stored
+        finally:
+            del stored
 
-    def put_all(self, files: Sequence[tuple[str, bytes]]) -> None:
+    def put_all(self, files: Sequence[tuple[str, bytes]]) -> _Stats:
         """Write all temporary files, then rename them in the given order.
 
         What goes wrong while writing (a full disk, a directory that cannot be
@@ -107,19 +110,36 @@ class FileSystemStore:
         Raises:
             StoreFailed: as for :meth:`put`.
         """
-        failure = self._store(files)
+        stored = self._store(files, create)
         del files
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure
+        if isinstance(stored, list):
+            return stored
+        try:
+            raise stored
+        finally:
+            del stored
+
+    def link_all(self, files: Sequence[tuple[str, str]]) -> _Stats:
+        """Give stored files further names: (new path, path of what is there), in this order.
+
+        Hard links: the disk keeps one file, and each name lives on without the others.
+
+        Raises:
+            StoreFailed: one is not there, or the file system cannot link it once more.
+        """
+        stored = self._store([(path, self._target(there)) for path, there in files], _link)
+        if isinstance(stored, list):
+            return stored
+        try:
+            raise stored
+        finally:
+            del stored
 
     def get(self, path: str) -> bytes | None:
         """Return the whole file; a directory counts as no file."""
         target = self._target(path)
         try:
-            return _read_whole(target)
+            return read_whole(target)
         except OSError as error:
             if _is_absent(error, target):
                 return None
@@ -196,63 +216,62 @@ class FileSystemStore:
             return
         raise failure
 
-    def _store(self, files: Sequence[tuple[str, bytes]]) -> StoreFailed | None:
-        """Write and rename; return the failure, with nothing attached to it.
+    def _store(
+        self, files: Sequence[tuple[str, _T]], make: Callable[[str, _T], os.stat_result]
+    ) -> _Stats | StoreFailed:
+        """Make and rename; return the failure, with nothing attached to it.
 
         Returned, not raised: the frames of a traceback hold the data, and an
         exception raised while another is handled holds that one's frames.
         """
         try:
-            targets = [(path, self._target(path), data) for path, data in files]
+            targets = [(path, self._target(path), content) for path, content in files]
             try:
-                self._attempt(targets)
+                return self._attempt(targets, make)
             except FileNotFoundError:
                 # Somebody removed a directory that we knew. Once more, from scratch.
                 self._prepared.cache_clear()
-                self._attempt(targets)
+                return self._attempt(targets, make)
         except StoreFailed as failure:
             return failure.with_traceback(None)
         except OSError as error:
             return _failed("write", error.filename, error)
-        return None
 
-    def _attempt(self, targets: Sequence[tuple[str, str, bytes]]) -> None:
-        written: list[tuple[str, str, str]] = []
+    def _attempt(
+        self,
+        targets: Sequence[tuple[str, str, _T]],
+        make: Callable[[str, _T], os.stat_result],
+    ) -> _Stats:
+        made: list[tuple[str, str, str]] = []
+        stats: _Stats = []
         path = ""
         try:
-            for path, target, data in targets:
-                written.append((path, target, self._write(target, data)))
-            for path, target, name in written:  # noqa: B007 - read below, by the handler
-                os.replace(name, target)
+            for path, target, content in targets:
+                name = self._new_name(target)
+                made.append((path, target, name))
+                found = make(name, content)
+                stats.append(Stat(found.st_size, found.st_mtime))
+            for path, target, name in made:  # noqa: B007 - read below, by the handler
+                replace(name, target)
         except BaseException as error:
-            for _, _, name in written:
+            for _, _, name in made:
                 with suppress(OSError):
                     os.unlink(name)
             if isinstance(error, OSError):
                 error.filename = path
             raise
+        return stats
 
-    def _write(self, target: str, data: bytes) -> str:
-        """Write *data* beside *target*; return the name of the temporary file."""
+    def _new_name(self, target: str) -> str:
+        """Return a name for a temporary file beside *target*."""
         directory = os.path.dirname(target)
         self._prepared(directory, os.getpid())
         if os.path.isdir(target):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        name = f"{target[: target.rindex('/') + 1]}{temporary.new_name()}"
-        file = os.open(name, _CREATE, 0o666)  # less the umask, as open() does
-        try:
-            try:
-                _write_whole(file, data)
-            finally:
-                os.close(file)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
-        return name
+        return f"{target[: target.rindex('/') + 1]}{temporary.new_name()}"
 
     def _prepare(self, directory: str, _pid: int) -> None:
-        _make_directory(directory)
+        make_directory(directory)
         # Tidying is no reason for a put to fail.
         with suppress(OSError), os.scandir(directory) as entries:
             temporary.remove_left_over(entries, self.clock())
@@ -267,40 +286,9 @@ def _kept(kind: type[FileSystemStore], base: str, clock: Callable[[], float]) ->
     return kind(base, clock=clock)
 
 
-def _read_whole(target: str) -> bytes:
-    """Return the content of a file with as few system calls as it takes.
-
-    Each of them lets go of the interpreter lock, which a busy event loop gives back
-    late; open() makes twice as many.
-    """
-    file = os.open(target, _READ)
-    try:
-        size = os.fstat(file).st_size
-        data = os.read(file, size + 1)
-        if len(data) == size:
-            return data
-        with open(file, "rb", buffering=0, closefd=False) as rest:  # it grew, or is huge
-            return data + rest.readall()
-    finally:
-        os.close(file)
-
-
-def _make_directory(directory: str) -> None:
-    try:
-        os.makedirs(directory, exist_ok=True)
-    except FileExistsError:
-        # It exists, but as a file; say it as the system says it one level deeper.
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-
-
-def _write_whole(file: int, data: bytes) -> None:
-    written = os.write(file, data)
-    if written == len(data):
-        return
-    # A short write: the disk is nearly full, or more than 2 GiB (write(2)).
-    rest = memoryview(data)[written:]
-    while rest:
-        rest = rest[os.write(file, rest) :]
+def _link(name: str, there: str) -> os.stat_result:
+    os.link(there, name)
+    return os.stat(name)
 
 
 def _is_listed(path: str, entry: os.DirEntry[str]) -> bool:

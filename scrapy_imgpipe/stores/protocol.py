@@ -37,15 +37,17 @@ class Stat:
 class Store(Protocol):
     """A place where renditions are kept."""
 
-    def put(self, path: str, data: bytes) -> None:
-        """Keep *data* under *path*, replacing what was there.
+    def put(self, path: str, data: bytes) -> Stat:
+        """Keep *data* under *path*, replacing what was there; return what :meth:`stat` will.
 
         Readers see the old file or the new one, never a part. On failure the
         old one is untouched. Of two puts at once, one wins whole.
         """
 
-    def put_all(self, files: Sequence[tuple[str, bytes]]) -> None:
+    def put_all(self, files: Sequence[tuple[str, bytes]]) -> list[Stat]:
         """Keep several files that belong together; they appear in the given order.
+
+        Returns the stat of each.
 
         Give the one whose presence tells that all are there last. A store that
         can prepare prepares all of them before the first appears, so that a
@@ -73,3 +75,16 @@ class Store(Protocol):
 
     def url(self, path: str) -> str:
         """Return a URI of the file, whether it exists or not; no I/O."""
+
+
+@runtime_checkable
+class Linking(Protocol):
+    """A store that can keep one file under several paths."""
+
+    def link_all(self, files: Sequence[tuple[str, str]]) -> list[Stat]:
+        """Keep what is stored under the second path of each pair under the first as well.
+
+        Each path may be put, or deleted, without a change to the others. Returns the stat
+        of each. Raises :class:`~scrapy_imgpipe.errors.StoreFailed` where one is not there
+        or cannot be linked; every old file is as it was then.
+        """

@@ -36,6 +36,7 @@ class Answer:
         drips: pieces that the body is sent in, with a short pause after each.
         reset: the connection is reset in place of any answer.
         gate: the answer is held back until this is set.
+        etag: validator; who asks with it gets a 304 without a body.
     """
 
     body: bytes = b""
@@ -45,6 +46,7 @@ class Answer:
     drips: int = 1
     reset: bool = False
     gate: Gate | None = None
+    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.close()
             self.connection.close()
             return
+        if answer.etag and self.headers.get("If-None-Match") == answer.etag:
+            answer = Answer(status=304, headers=answer.headers, etag=answer.etag)
         self.send_response(answer.status)
+        if answer.etag:
+            self.send_header("ETag", answer.etag)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))

@@ -65,7 +65,7 @@ def test_priority_comes_from_the_setting_unless_the_request_has_its_own(tmp_path
         "http://[::1/x.jpg",
         42,
         b"http://shop.example/x.jpg",
-        ["http://shop.example/x.jpg"],
+        ["no URL"],
         object(),
     ],
     ids=repr,

@@ -41,6 +41,16 @@ WRONG = {
     "IMGPIPE_STATUSES": [[], "", "ok", [99], [600], True, ["200", "x"], {"200": 1}],
     "IMGPIPE_REFERER": ["maybe", 3, {}],
     "IMGPIPE_ALLOW_OFFSITE": ["maybe", 3, {}],
+    "IMGPIPE_INDEX": ["", 7, b"index", ["off"]],
+    "IMGPIPE_TRUST_INDEX": ["maybe", 3, {}],
+    "IMGPIPE_RETRY_FAILED_AFTER": ["never", -1, True, [1], float("inf")],
+    "IMGPIPE_DEDUPE": ["on", True, ["content"]],
+    "IMGPIPE_PLACEHOLDERS": ["on", False, ["mark"]],
+    "IMGPIPE_PLACEHOLDER_DIGESTS": ["abc", 7, ["0" * 31], {"0" * 32: 1}],
+    "IMGPIPE_PLACEHOLDER_URLS": [-1, "many", 1.5, True],
+    "IMGPIPE_REPORT": ["", 7, "report", "report.txt", "report-%(day)s.jsonl", ["a.jsonl"]],
+    "IMGPIPE_RECORD": [7, ["no_such_thing"], "json.no_such_thing", [None], "json.__doc__"],
+    "IMGPIPE_ITEM_KEY": [7, ["sku"], b"sku"],
     "IMAGES_EXPIRES": ["soon", "1.5", [90], {}],
     "IMAGES_MIN_WIDTH": ["wide", "50%", [1], {}],
     "IMAGES_MIN_HEIGHT": ["high", "50%", [1], {}],
@@ -345,6 +355,16 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_STATUSES": "200,203",
         "IMGPIPE_REFERER": "1",
         "IMGPIPE_ALLOW_OFFSITE": "true",
+        "IMGPIPE_INDEX": "off",
+        "IMGPIPE_TRUST_INDEX": "1",
+        "IMGPIPE_RETRY_FAILED_AFTER": "1.5",
+        "IMGPIPE_DEDUPE": "CONTENT",
+        "IMGPIPE_PLACEHOLDERS": "refuse",
+        "IMGPIPE_PLACEHOLDER_DIGESTS": f"{'0' * 32},{'A' * 32}",
+        "IMGPIPE_PLACEHOLDER_URLS": "9",
+        "IMGPIPE_REPORT": "report.jsonl",
+        "IMGPIPE_RECORD": "mean_brightness",
+        "IMGPIPE_ITEM_KEY": "sku",
         "IMAGES_EXPIRES": "3",
         "IMAGES_MIN_WIDTH": "4",
         "IMAGES_MIN_HEIGHT": "5",
@@ -435,5 +455,5 @@ def test_there_are_as_many_workers_as_the_setting_says(tmp_path, number):
     urls = [f"http://shop.example/{n}.jpg" for n in range(12)]
     with Crawl(tmp_path, dict.fromkeys(urls, jpeg()), IMGPIPE_WORKERS=number) as crawl:
         crawl.images(*urls)
-        names = [t.name for t in threading.enumerate() if t.name.startswith("imgpipe")]
+        names = [t.name for t in threading.enumerate() if t.name.startswith("imgpipe-pool")]
     assert 1 <= len(names) <= number

@@ -117,7 +117,10 @@ def unpack(sdist: Path, folder: Path) -> Path:
 def run_pytest(root: Path, command: list[str]) -> int:
     """Run pytest in *root* with our plugins at hand; return its exit status."""
     paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "XDG_DATA_HOME": str(root / "data"),  # indexes are no concern of the user's
+    }
     return subprocess.run(
         [sys.executable, "-m", "pytest", *command], cwd=root, env=environment, check=False
     ).returncode

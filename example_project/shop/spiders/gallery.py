@@ -23,6 +23,8 @@ class GallerySpider(PagedSpider):
     custom_settings = {  # noqa: RUF012 (Scrapy's own way)
         "ITEM_PIPELINES": {"scrapy_imgpipe.ImagesPipeline": 1},
         "IMAGES_STORE": OUTPUT / "gallery",
+        "IMGPIPE_INDEX": OUTPUT / "gallery.index.sqlite",
+        "IMGPIPE_RECORD": ["mean_brightness"],
         "IMAGES_THUMBS": {"small": (50, 50), "big": (270, 270)},
     }
 

@@ -27,6 +27,7 @@ class ShopSpider(PagedSpider):
     custom_settings = {  # noqa: RUF012 (Scrapy's own way)
         "ITEM_PIPELINES": {"shop.pipelines.MyImagesPipeline": 1},
         "IMAGES_STORE": OUTPUT / "shop",
+        "IMGPIPE_INDEX": OUTPUT / "shop.index.sqlite",
     }
 
     def items(self, response: HtmlResponse) -> Iterator[Any]:

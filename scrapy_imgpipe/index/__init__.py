@@ -1,0 +1,8 @@
+"""What is known about every source, behind one protocol."""
+
+from __future__ import annotations
+
+from scrapy_imgpipe.index.protocol import Index, Key
+from scrapy_imgpipe.index.sqlite import SqliteIndex
+
+__all__ = ["Index", "Key", "SqliteIndex"]

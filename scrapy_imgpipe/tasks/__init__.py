@@ -1,0 +1,56 @@
+"""What a worker does for one source: look it up, render, hash, write.
+
+Blocking; called in worker threads and processes. No event loop, no Scrapy, no user hooks
+but those that are arguments.
+"""
+
+from __future__ import annotations
+
+from scrapy_imgpipe.tasks.looking import (
+    Found,
+    Wanted,
+    found_of,
+    look_up,
+    record_of_file,
+    with_time,
+)
+from scrapy_imgpipe.tasks.making import (
+    Prepared,
+    Source,
+    content_of,
+    keep,
+    make_and_save,
+    prepare,
+    save,
+    twin_of,
+)
+from scrapy_imgpipe.tasks.mending import Mended, mend
+from scrapy_imgpipe.tasks.outputs import Output, Saved, collect, convert, snapshot, taken
+from scrapy_imgpipe.tasks.rules import PlaceholderRules, Rules
+
+__all__ = [
+    "Found",
+    "Mended",
+    "Output",
+    "PlaceholderRules",
+    "Prepared",
+    "Rules",
+    "Saved",
+    "Source",
+    "Wanted",
+    "collect",
+    "content_of",
+    "convert",
+    "found_of",
+    "keep",
+    "look_up",
+    "make_and_save",
+    "mend",
+    "prepare",
+    "record_of_file",
+    "save",
+    "snapshot",
+    "taken",
+    "twin_of",
+    "with_time",
+]

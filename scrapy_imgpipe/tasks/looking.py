@@ -1,0 +1,327 @@
+"""What is there already: the index is asked, then the store.
+
+With a record, files are not read: size and time tell whether they are what was recorded.
+Without one, or where a file is another than was recorded, it is read and looked into; what
+that shows is a new record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, IndexFailed, SourceRejected
+from scrapy_imgpipe.freshness import Policy, Verdict, is_known_failure, judge, judge_record
+from scrapy_imgpipe.imaging import fit_inside, inspect, rendering_bytes
+from scrapy_imgpipe.index import Key
+from scrapy_imgpipe.probe import probe
+from scrapy_imgpipe.records import ImageRecord, Outcome, Rendition, checksum, stamp
+from scrapy_imgpipe.tasks.outputs import Output, stored_file
+
+if TYPE_CHECKING:
+    from scrapy_imgpipe.stores import Stat, Store
+    from scrapy_imgpipe.tasks.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A source that is looked for.
+
+    Attributes:
+        key: of its record; ``asked`` is the path of its full image, empty where nobody
+            can tell without a response.
+        thumbs: path of each thumbnail by name; None where nobody can tell.
+        url: of its request.
+    """
+
+    key: Key
+    thumbs: Mapping[str, str] | None = field(default_factory=dict)
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What :func:`look_up` found.
+
+    Attributes:
+        verdict: what to do.
+        record: what is known of the source, from the index or from its files.
+        missing: names of thumbnails to be made before it is as it should be.
+        thumbs: path of each thumbnail by name, where there is anything to make.
+        need: bytes of memory that it takes to make them.
+        told: whether the index knows *record* as it is.
+        trouble: why the index could not be asked, where it was to be.
+    """
+
+    verdict: Verdict = Verdict.FETCH
+    record: ImageRecord | None = None
+    missing: tuple[str, ...] = ()
+    thumbs: Mapping[str, str] = field(default_factory=dict)
+    need: int = 0
+    told: bool = True
+    trouble: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether there was anything."""
+        return self.verdict is not Verdict.FETCH
+
+
+def look_up(sought: Sequence[Wanted], rules: Rules) -> list[Found | Exception]:
+    """Return for each of *sought* what is there; one question to the index for all."""
+    records: list[ImageRecord | None] = [None] * len(sought)
+    trouble = ""
+    if rules.index is not None:
+        try:
+            records = rules.index.get([wanted.key for wanted in sought])
+        except IndexFailed as error:
+            trouble = error.reason
+    now = time.time()
+    found: list[Found | Exception] = []
+    for wanted, record in zip(sought, records, strict=True):
+        try:
+            one = found_of(wanted, record, rules, now)
+        except Exception as error:  # noqa: BLE001 - raised by who asked
+            found.append(error)
+        else:
+            found.append(replace(one, trouble=trouble) if trouble else one)
+    return found
+
+
+def found_of(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: float) -> Found:
+    """Judge one source by its *record* and its files."""
+    policy = rules.policy
+    if record is not None and record.full is not None:
+        if record.placeholder and rules.placeholders.refused:
+            return _not_there(record, policy, now)  # it was kept under other settings
+        if rules.store is None:
+            return _judged(wanted, record, rules, now)
+        there = rules.store.stat(record.full.path)
+        if there is None:
+            return _not_there(record, policy, now)
+        touched = _touched(record, there, rules.store)
+        if touched is not None:
+            return _judged(wanted, touched, rules, now)
+    elif record is not None and is_known_failure(record, now, policy):
+        return Found(Verdict.REFUSE, record)
+    return _seen(wanted, record, rules, now) or Found(Verdict.FETCH, record)
+
+
+def _touched(record: ImageRecord, there: Stat, store: Store) -> ImageRecord | None:
+    """Return *record*, with the time of its file where only that is another; None for others.
+
+    A copied store has new times, for example. An older one makes the image older, too.
+    """
+    full, modified = record.full, stamp(there.modified)
+    if full is None or there.bytes != full.bytes:
+        return None
+    if modified == full.modified:
+        return record
+    data = store.get(full.path)
+    if data is None or checksum(data) != full.checksum:
+        return None
+    return replace(with_time(record, full, modified), plan="")
+
+
+def with_time(record: ImageRecord, full: Rendition, modified: float) -> ImageRecord:
+    """Return *record*, whose full image *full* has the time *modified* now, and the same bytes.
+
+    An older one makes the image older, too.
+    """
+    checked = record.checked_at if modified >= full.modified else min(record.checked_at, modified)
+    return replace(record, full=replace(full, modified=modified), checked_at=checked)
+
+
+def is_as_recorded(file: Rendition, store: Store) -> bool:
+    """Return whether *file* has the size and the time that it was stored with."""
+    there = store.stat(file.path)
+    return there is not None and (there.bytes, stamp(there.modified)) == (file.bytes, file.modified)
+
+
+def _not_there(record: ImageRecord, policy: Policy, now: float) -> Found:
+    """The full image is not there, or not to be: only a failure, if it has one, counts."""
+    refused = is_known_failure(record, now, policy)
+    return Found(Verdict.REFUSE if refused else Verdict.FETCH, record)
+
+
+def _judged(wanted: Wanted, record: ImageRecord, rules: Rules, now: float) -> Found:
+    """Judge by a record whose full image is as it was recorded."""
+    if record.plan != rules.digest and _is_outdated(record, rules):
+        return Found(Verdict.FETCH, replace(record, etag="", last_modified="", checked_at=0))
+    verdict = judge_record(record, now, rules.policy)
+    if verdict is not Verdict.FRESH:
+        return Found(verdict, record)
+    if rules.any_thumbs:
+        return Found(verdict, record)
+    if wanted.thumbs is None:  # as they were named when there was a response
+        named = {file.name: file.path for file in record.renditions if file.name in rules.digests}
+        wanted = replace(wanted, thumbs=named)
+    return _with_thumbs(wanted, record, rules)
+
+
+def _with_thumbs(wanted: Wanted, record: ImageRecord, rules: Rules) -> Found:
+    """Judge the thumbnails of a record whose full image is fresh."""
+    names = wanted.thumbs or {}
+    kept = _kept(names, record, rules)
+    missing = tuple(name for name in rules.digests if name not in kept)
+    if not missing and record.fingerprint and record.plan == rules.digest:
+        return Found(Verdict.FRESH, record)
+    if missing and (rules.store is None or not all(name in names for name in missing)):
+        # its protocol gives nothing back, or nobody knows what they are to be called
+        return Found(Verdict.FETCH, replace(record, checked_at=0))
+    files = tuple(kept[name] for name in names if name in kept)
+    known = replace(record, renditions=files, plan=rules.digest)
+    return _complete(wanted, known, missing, rules, measures=not _has_measures(record, rules))
+
+
+def _is_outdated(record: ImageRecord, rules: Rules) -> bool:
+    """Return whether the full image would come out differently by the plan of today.
+
+    One that passed through as it came would not. Of what an import found nobody knows.
+    """
+    if not record.plan or record.full is None or not record.content:
+        return False
+    if rules.any_thumbs:
+        return record.plan.split(".")[:2] != rules.digest.split(".")[:2]
+    passed_through = record.content == record.full.checksum
+    return not passed_through and record.plan.split(".")[0] != rules.plan.full_digest
+
+
+def _has_measures(record: ImageRecord, rules: Rules) -> bool:
+    """Return whether *record* was made with the record functions of today."""
+    return not rules.measures or record.plan.split(".")[2:] == rules.digest.split(".")[2:]
+
+
+def _kept(names: Mapping[str, str], record: ImageRecord, rules: Rules) -> dict[str, Rendition]:
+    """Return the thumbnails that are as they should be, by name."""
+    return {
+        file.name: file
+        for file in record.renditions
+        if names.get(file.name) == file.path
+        and rules.digests.get(file.name) == file.plan
+        and (rules.store is None or _is_whole(file, rules.store))
+    }
+
+
+def _is_whole(file: Rendition, store: Store) -> bool:
+    """Return whether *file* is as it was recorded, or at least has the same bytes."""
+    if is_as_recorded(file, store):
+        return True
+    data = store.get(file.path)
+    return data is not None and checksum(data) == file.checksum
+
+
+def _complete(
+    wanted: Wanted,
+    record: ImageRecord,
+    missing: tuple[str, ...],
+    rules: Rules,
+    *,
+    measures: bool,
+) -> Found:
+    """Return *record* as found, and what making its *missing* thumbnails takes."""
+    record = replace(record, fingerprint=wanted.key.fingerprint, url=wanted.url or record.url)
+    need, thumbs = 0, wanted.thumbs or {}
+    if missing or (measures and rules.store):
+        data = rules.store.get(record.full.path) if rules.store and record.full else None
+        if data is None:
+            return Found(Verdict.FETCH, record)
+        # who may be asked to convert it is given all of its pixels
+        whole = rules.any_size or measures
+        need = len(data) + rendering_bytes(data, probe(data), rules.plan, whole=whole)
+    return Found(Verdict.FRESH, record, missing, thumbs if need else {}, need, told=False)
+
+
+def _seen(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: float) -> Found | None:
+    """Look into the files themselves; None where the full image is not there or not good."""
+    path, store = wanted.key.asked, rules.store
+    if store is None or not path or (record is not None and _is_forgotten(record, path)):
+        return None
+    stat = store.stat(path)
+    if stat is None or not stat.bytes:
+        return None
+    if judge(stat.modified, now, rules.policy.expires_days) is not Verdict.FRESH:
+        return None
+    try:
+        seen = record_of_file(wanted, store.get(path), stat, rules)
+    except (SourceRejected, ImageBroken):
+        return None
+    if wanted.thumbs is None:  # nobody knows where they are
+        return Found(Verdict.FRESH, seen)
+    kept = {file.name for file in seen.renditions}
+    missing = tuple(name for name in wanted.thumbs if name not in kept)
+    return _complete(wanted, seen, missing, rules, measures=bool(rules.measures))
+
+
+def record_of_file(wanted: Wanted, data: bytes | None, stat: Stat, rules: Rules) -> ImageRecord:
+    """Return the record of a full image that nothing is known of, with thumbnails that are right.
+
+    Args:
+        wanted: what it is called, and its thumbnails.
+        data: its bytes.
+        stat: what the store says of it.
+        rules: what counts.
+
+    Raises:
+        SourceRejected: it is no image that may be opened.
+        ImageBroken: it is empty or cut off.
+    """
+    output = _output_of(wanted.key.asked, None, data, rules)
+    at = stamp(stat.modified)
+    return ImageRecord(
+        wanted.key.fingerprint,
+        wanted.key.asked,
+        wanted.url,
+        stored_file(output, stat, rules.digests),
+        output.format,
+        tuple(_thumbs_seen(wanted, output, rules).values()),
+        rules.digest,
+        rules.policy.limits,
+        stored_at=at,
+        checked_at=at,
+        outcome=Outcome.STORED,
+    )
+
+
+def _is_forgotten(record: ImageRecord, path: str) -> bool:
+    """Return whether *record* says that what is under *path* has to be fetched again."""
+    return record.full is not None and record.full.path == path and not record.checked_at
+
+
+def _thumbs_seen(wanted: Wanted, full: Output, rules: Rules) -> dict[str, Rendition]:
+    """Return the thumbnails that are there, whole and of the right size, by name."""
+    variants = {variant.name: variant for variant in rules.plan.variants}
+    size = (full.width, full.height)
+    found = {}
+    for name, path in (wanted.thumbs or {}).items():
+        store = rules.store
+        output = output_in_store(path, name, store.get(path) if store else None, rules)
+        variant = variants[name]
+        right = fit_inside(size, (variant.width, variant.height))
+        if output is None or not (
+            rules.any_size or not full.format or (output.width, output.height) == right
+        ):
+            continue
+        found[name] = stored_file(output, store.stat(path) if store else None, rules.digests)
+    return found
+
+
+def output_in_store(path: str, name: str | None, data: bytes | None, rules: Rules) -> Output | None:
+    """Look at stored bytes; None where they are damaged. An unknown format has width 0."""
+    try:
+        return _output_of(path, name, data, rules)
+    except ImagePipeError:
+        return None
+
+
+def _output_of(path: str, name: str | None, data: bytes | None, rules: Rules) -> Output:
+    if not data:
+        raise ImageBroken("The file is empty")
+    try:
+        seen = inspect(data, rules.plan.formats)
+    except SourceRejected:
+        if not rules.any_content:
+            raise
+        return Output(path, name, data, 0, 0, "")
+    return Output(path, name, data, seen.width, seen.height, seen.format)

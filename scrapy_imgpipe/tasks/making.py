@@ -1,0 +1,232 @@
+"""Bytes in, files in the store and a word about them out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from scrapy_imgpipe.errors import IndexFailed, SourceRejected, StoreFailed
+from scrapy_imgpipe.imaging import measure, render
+from scrapy_imgpipe.records import checksum, stamp
+from scrapy_imgpipe.stores import Linking
+from scrapy_imgpipe.tasks.looking import is_as_recorded
+from scrapy_imgpipe.tasks.outputs import Output, Saved, output_of, stored_file
+
+if TYPE_CHECKING:
+    from scrapy_imgpipe.records import ImageRecord, Rendition
+    from scrapy_imgpipe.stores import Stat, Store
+    from scrapy_imgpipe.tasks.rules import Rules
+
+#: Most records of equal bytes that are looked at.
+_MOST_ALIKE = 64
+
+_MANY_URLS = "many-urls"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is to be made of one source.
+
+    Attributes:
+        url: of the request.
+        full: path of the full image.
+        thumbs: path of each thumbnail by name.
+        content: MD5 of its bytes, where that is known already.
+    """
+
+    url: str
+    full: str = ""
+    thumbs: Mapping[str, str] = field(default_factory=dict)
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is rendered and not yet stored: the outputs, full image first, and a word on them."""
+
+    outputs: list[Output]
+    saved: Saved
+
+
+def make_and_save(data: bytes, source: Source, rules: Rules) -> Saved:
+    """Render *data* and write it, or link it to equal bytes that are stored.
+
+    Raises:
+        SourceRejected: what rendering raises, and ``placeholder``.
+        ImageBroken: as rendering.
+        StoreFailed: when it could not be written.
+    """
+    assert rules.store is not None  # noqa: S101 - the pipeline knows
+    if rules.dedupe:
+        source = replace(source, content=source.content or checksum(data))
+        linked = _linked(source, rules)
+        if linked is not None:
+            return linked
+    return save(keep(data, source, rules), rules.store)
+
+
+def keep(data: bytes, source: Source, rules: Rules) -> Prepared:
+    """Render *data*; nothing is written yet."""
+    began = time.perf_counter()
+    pictures = render(data, rules.plan)
+    outputs = [output_of(picture, source.full, source.thumbs) for picture in pictures]
+    return prepare(outputs, data, source, rules, began)
+
+
+def prepare(
+    outputs: list[Output], data: bytes, source: Source, rules: Rules, began: float
+) -> Prepared:
+    """Say what *outputs* are: checksums, placeholder, measures; they may be a user's.
+
+    Args:
+        outputs: the full image first.
+        data: what was downloaded.
+        source: whose it is.
+        rules: what counts.
+        began: when rendering began, ``time.perf_counter()``.
+
+    Raises:
+        SourceRejected: ``placeholder``, where they are refused.
+    """
+    full = outputs[0]
+    content = source.content or checksum(data)
+    digest = content if full.data is data else checksum(full.data)
+    kind = _placeholder(full, content, digest, source.url, rules)
+    if kind and rules.placeholders.refused:
+        raise SourceRejected(f"The picture is a placeholder ({kind})", "placeholder")
+    measured = {}
+    if rules.measures:
+        measured = measure(full.data, rules.measures, rules.plan.formats)
+    files = [
+        stored_file(output, None, rules.digests, digest if output is full else "")
+        for output in outputs
+    ]
+    saved = Saved(
+        digest,
+        files[0],
+        full.format,
+        tuple(files[1:]),
+        content,
+        kind,
+        measured,
+        sum(len(output.data) for output in outputs),
+        len(outputs),
+        rendering=time.perf_counter() - began,
+    )
+    return Prepared(outputs, saved)
+
+
+def save(prepared: Prepared, store: Store) -> Saved:
+    """Write all outputs, the full image last: where it is, the others are too."""
+    began = time.perf_counter()
+    backwards = prepared.outputs[::-1]
+    stats = store.put_all([(output.path, output.data) for output in backwards])
+    return _with_stats(prepared.saved, stats[::-1], time.perf_counter() - began)
+
+
+def content_of(data: bytes) -> str:
+    """Return the MD5 of *data*.
+
+    Nobody can make bytes that have the MD5 of somebody else's picture; a site that makes
+    two of its own with one MD5 confuses only these.
+    """
+    return checksum(data)
+
+
+def twin_of(source: Source, rules: Rules) -> ImageRecord | None:
+    """Return a record of equal bytes, rendered by the same plan; files are not looked at.
+
+    It says which kind of placeholder *source* is. None also where that is refused.
+    """
+    alike = _alike(source.content, _MOST_ALIKE, rules)
+    twins = (one for one in alike if one.plan == rules.digest and one.checked_at and one.full)
+    twin = next(twins, None)
+    if twin is None:
+        return None
+    kind = ""
+    if rules.placeholders.sought:
+        kind = "" if twin.placeholder == _MANY_URLS else twin.placeholder
+        if not kind and _has_many_urls(source.content, source.url, rules):
+            kind = _MANY_URLS
+    return None if kind and rules.placeholders.refused else replace(twin, placeholder=kind)
+
+
+def _linked(source: Source, rules: Rules) -> Saved | None:
+    """Give the files of equal bytes the paths of *source* as well, where there are any."""
+    store, began = rules.store, time.perf_counter()
+    if store is None or not isinstance(store, Linking):
+        return None
+    twin = twin_of(source, rules)
+    if twin is None or twin.full is None:
+        return None
+    if not all(is_as_recorded(file, store) for file in twin.files):
+        return None
+    paths = [source.thumbs.get(file.name, "") for file in twin.renditions]
+    if not all(paths):
+        return None
+    paths.append(source.full)
+    files = (*twin.renditions, twin.full)
+    try:
+        pairs = [(path, file.path) for path, file in zip(paths, files, strict=True)]
+        stats = store.link_all([pair for pair in pairs if pair[0] != pair[1]])
+    except StoreFailed:  # too many links, or a file system without: it is written then
+        return None
+    del stats  # a link has the stat of what it links to
+    *renditions, full = (replace(file, path=path) for path, file in zip(paths, files, strict=True))
+    return Saved(
+        full.checksum,
+        full,
+        twin.format,
+        tuple(renditions),
+        source.content,
+        twin.placeholder,
+        twin.measured,
+        storing=time.perf_counter() - began,
+    )
+
+
+def _with_stats(saved: Saved, stats: Sequence[Stat], seconds: float) -> Saved:
+    files = [
+        replace(file, modified=stamp(stat.modified))
+        for file, stat in zip(_files(saved), stats, strict=True)
+    ]
+    return replace(saved, full=files[0], renditions=tuple(files[1:]), storing=seconds)
+
+
+def _files(saved: Saved) -> list[Rendition]:
+    assert saved.full is not None  # noqa: S101 - prepare() gave it
+    return [saved.full, *saved.renditions]
+
+
+def _placeholder(full: Output, content: str, digest: str, url: str, rules: Rules) -> str:
+    """Return which kind of placeholder *full* is, or nothing."""
+    sought = rules.placeholders
+    if not sought.sought:
+        return ""
+    if content in sought.digests or digest in sought.digests:
+        return "listed"
+    if full.width == full.height == 1:
+        return "1x1"
+    if full.uniform:
+        return "one-colour"
+    return _MANY_URLS if _has_many_urls(content, url, rules) else ""
+
+
+def _alike(content: str, most: int, rules: Rules) -> list[ImageRecord]:
+    """Return what came as equal bytes; nothing where the index fails, which others say."""
+    try:
+        return rules.index.alike(content, most) if rules.index else []
+    except IndexFailed:
+        return []
+
+
+def _has_many_urls(content: str, url: str, rules: Rules) -> bool:
+    if not rules.placeholders.urls:
+        return False
+    alike = _alike(content, _MOST_ALIKE + rules.placeholders.urls, rules)
+    host = urlsplit(url).hostname
+    others = {record.url for record in alike if urlsplit(record.url).hostname == host}
+    return len(others | {url}) >= rules.placeholders.urls

@@ -1,0 +1,97 @@
+"""Making from a stored full image what is lacking beside it, without network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
+from scrapy_imgpipe.imaging import measure, render
+from scrapy_imgpipe.records import ImageRecord, Rendition, checksum
+from scrapy_imgpipe.tasks.outputs import Output, output_of, stored_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scrapy_imgpipe.tasks.looking import Found
+    from scrapy_imgpipe.tasks.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What :func:`mend` did.
+
+    Attributes:
+        record: what is there now.
+        files: thumbnails that were made.
+        written: bytes put into the store.
+        rendering: seconds that took.
+        storing: seconds that took.
+        trouble: why thumbnails are still missing, where they could not be written.
+    """
+
+    record: ImageRecord
+    files: int = 0
+    written: int = 0
+    rendering: float = 0
+    storing: float = 0
+    trouble: str = ""
+
+
+def mend(
+    found: Found,
+    rules: Rules,
+    remake: Callable[[bytes, str], Output] | None = None,
+) -> Mended | None:
+    """Make what *found* lacks; None where the full image is not good enough for it.
+
+    Args:
+        found: what :func:`look_up` found.
+        rules: what counts.
+        remake: makes one thumbnail, by name, from the stored full image, where
+            an overridden method decides how it looks.
+    """
+    record, store = found.record, rules.store
+    data = store.get(record.full.path) if record and record.full and store else None
+    if record is None or record.full is None or store is None or data is None:
+        return None
+    if checksum(data) != record.full.checksum:
+        return None
+    began = time.perf_counter()
+    try:
+        made = _made(data, found.thumbs, found.missing, rules, remake)
+        if rules.measures:
+            measured = measure(data, rules.measures, rules.plan.formats)
+            record = replace(record, measured=measured)
+    except (ImageBroken, SourceRejected):
+        return None
+    rendered = time.perf_counter()
+    try:
+        stats = store.put_all([(output.path, output.data) for output in made])
+    except StoreFailed as error:  # what is there stays good
+        return Mended(record, trouble=error.reason)
+    files: dict[str, Rendition] = {file.name: file for file in record.renditions}
+    for output, stat in zip(made, stats, strict=True):
+        files[output.name or ""] = stored_file(output, stat, rules.digests)
+    return Mended(
+        replace(record, renditions=tuple(files[name] for name in found.thumbs)),
+        len(made),
+        sum(len(output.data) for output in made),
+        rendered - began,
+        time.perf_counter() - rendered,
+    )
+
+
+def _made(
+    data: bytes,
+    thumbs: Mapping[str, str],
+    missing: tuple[str, ...],
+    rules: Rules,
+    remake: Callable[[bytes, str], Output] | None,
+) -> list[Output]:
+    if not missing:
+        return []
+    if remake is not None:
+        return [remake(data, name) for name in missing]
+    return [output_of(one, "", thumbs) for one in render(data, rules.plan, only=set(missing))]
