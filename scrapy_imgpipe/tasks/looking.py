@@ -102,7 +102,7 @@ def found_of(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: floa
             return _not_there(record, policy, now)
         touched = _touched(record, there, rules.store)
         if touched is not None:
-            return _judged(wanted, touched, rules, now)
+            return _judged(wanted, touched, rules, now, told=touched is record)
     elif record is not None and is_known_failure(record, now, policy):
         return Found(Verdict.REFUSE, record)
     return _seen(wanted, record, rules, now) or Found(Verdict.FETCH, record)
@@ -113,15 +113,11 @@ def _touched(record: ImageRecord, there: Stat, store: Store) -> ImageRecord | No
 
     A copied store has new times, for example. An older one makes the image older, too.
     """
-    full, modified = record.full, stamp(there.modified)
-    if full is None or there.bytes != full.bytes:
+    full = record.full
+    same = None if full is None else _same(full, there, store)
+    if full is None or same is None:
         return None
-    if modified == full.modified:
-        return record
-    data = store.get(full.path)
-    if data is None or checksum(data) != full.checksum:
-        return None
-    return replace(with_time(record, full, modified), plan="")
+    return record if same is full else with_time(record, full, same.modified)
 
 
 def with_time(record: ImageRecord, full: Rendition, modified: float) -> ImageRecord:
@@ -131,6 +127,19 @@ def with_time(record: ImageRecord, full: Rendition, modified: float) -> ImageRec
     """
     checked = record.checked_at if modified >= full.modified else min(record.checked_at, modified)
     return replace(record, full=replace(full, modified=modified), checked_at=checked)
+
+
+def _same(file: Rendition, there: Stat | None, store: Store) -> Rendition | None:
+    """Return *file* with the time that it has now; None where it has other bytes."""
+    if there is None or there.bytes != file.bytes:
+        return None
+    modified = stamp(there.modified)
+    if modified == file.modified:
+        return file
+    data = store.get(file.path)
+    if data is None or checksum(data) != file.checksum:
+        return None
+    return replace(file, modified=modified)
 
 
 def is_as_recorded(file: Rendition, store: Store) -> bool:
@@ -145,7 +154,9 @@ def _not_there(record: ImageRecord, policy: Policy, now: float) -> Found:
     return Found(Verdict.REFUSE if refused else Verdict.FETCH, record)
 
 
-def _judged(wanted: Wanted, record: ImageRecord, rules: Rules, now: float) -> Found:
+def _judged(
+    wanted: Wanted, record: ImageRecord, rules: Rules, now: float, *, told: bool = True
+) -> Found:
     """Judge by a record whose full image is as it was recorded."""
     if record.plan != rules.digest and _is_outdated(record, rules):
         return Found(Verdict.FETCH, replace(record, etag="", last_modified="", checked_at=0))
@@ -153,24 +164,25 @@ def _judged(wanted: Wanted, record: ImageRecord, rules: Rules, now: float) -> Fo
     if verdict is not Verdict.FRESH:
         return Found(verdict, record)
     if rules.any_thumbs:
-        return Found(verdict, record)
+        return Found(verdict, record, told=told)
     if wanted.thumbs is None:  # as they were named when there was a response
         named = {file.name: file.path for file in record.renditions if file.name in rules.digests}
         wanted = replace(wanted, thumbs=named)
-    return _with_thumbs(wanted, record, rules)
+    return _with_thumbs(wanted, record, rules, told=told)
 
 
-def _with_thumbs(wanted: Wanted, record: ImageRecord, rules: Rules) -> Found:
+def _with_thumbs(wanted: Wanted, record: ImageRecord, rules: Rules, *, told: bool) -> Found:
     """Judge the thumbnails of a record whose full image is fresh."""
     names = wanted.thumbs or {}
     kept = _kept(names, record, rules)
     missing = tuple(name for name in rules.digests if name not in kept)
-    if not missing and record.fingerprint and record.plan == rules.digest:
+    files = tuple(kept[name] for name in names if name in kept)
+    told = told and bool(record.fingerprint) and record.plan == rules.digest
+    if told and not missing and files == record.renditions:
         return Found(Verdict.FRESH, record)
     if missing and (rules.store is None or not all(name in names for name in missing)):
         # its protocol gives nothing back, or nobody knows what they are to be called
         return Found(Verdict.FETCH, replace(record, checked_at=0))
-    files = tuple(kept[name] for name in names if name in kept)
     known = replace(record, renditions=files, plan=rules.digest)
     return _complete(wanted, known, missing, rules, measures=not _has_measures(record, rules))
 
@@ -195,21 +207,15 @@ def _has_measures(record: ImageRecord, rules: Rules) -> bool:
 
 def _kept(names: Mapping[str, str], record: ImageRecord, rules: Rules) -> dict[str, Rendition]:
     """Return the thumbnails that are as they should be, by name."""
-    return {
-        file.name: file
-        for file in record.renditions
-        if names.get(file.name) == file.path
-        and rules.digests.get(file.name) == file.plan
-        and (rules.store is None or _is_whole(file, rules.store))
-    }
-
-
-def _is_whole(file: Rendition, store: Store) -> bool:
-    """Return whether *file* is as it was recorded, or at least has the same bytes."""
-    if is_as_recorded(file, store):
-        return True
-    data = store.get(file.path)
-    return data is not None and checksum(data) == file.checksum
+    kept = {}
+    for file in record.renditions:
+        if names.get(file.name) != file.path or rules.digests.get(file.name) != file.plan:
+            continue
+        store = rules.store
+        same = file if store is None else _same(file, store.stat(file.path), store)
+        if same is not None:
+            kept[file.name] = same
+    return kept
 
 
 def _complete(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_ALIKE = 64
 
 _MANY_URLS = "many-urls"
+_LISTED = "listed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +138,27 @@ def content_of(data: bytes) -> str:
 
 
 def twin_of(source: Source, rules: Rules) -> ImageRecord | None:
-    """Return a record of equal bytes, rendered by the same plan; files are not looked at.
+    """Return a record of equal bytes, made by the same rules; files are not looked at.
 
     It says which kind of placeholder *source* is. None also where that is refused.
     """
     alike = _alike(source.content, _MOST_ALIKE, rules)
-    twins = (one for one in alike if one.plan == rules.digest and one.checked_at and one.full)
-    twin = next(twins, None)
+    twin = next((record for record in alike if _is_as_made_now(record, rules)), None)
     if twin is None:
         return None
-    kind = ""
-    if rules.placeholders.sought:
-        kind = "" if twin.placeholder == _MANY_URLS else twin.placeholder
-        if not kind and _has_many_urls(source.content, source.url, rules):
-            kind = _MANY_URLS
+    kind = _placeholder_of_twin(twin, source, rules)
     return None if kind and rules.placeholders.refused else replace(twin, placeholder=kind)
+
+
+def _is_as_made_now(record: ImageRecord, rules: Rules) -> bool:
+    """Return whether its bytes would pass today, and give the same renditions, all of them."""
+    return (
+        record.checked_at > 0
+        and not record.failed_at
+        and record.plan == rules.digest
+        and record.limits == rules.policy.limits
+        and {file.name for file in record.renditions} == set(rules.digests)
+    )
 
 
 def _linked(source: Source, rules: Rules) -> Saved | None:
@@ -206,13 +213,29 @@ def _placeholder(full: Output, content: str, digest: str, url: str, rules: Rules
     sought = rules.placeholders
     if not sought.sought:
         return ""
-    if content in sought.digests or digest in sought.digests:
-        return "listed"
+    if _is_listed(content, digest, rules):
+        return _LISTED
     if full.width == full.height == 1:
         return "1x1"
     if full.uniform:
         return "one-colour"
     return _MANY_URLS if _has_many_urls(content, url, rules) else ""
+
+
+def _placeholder_of_twin(twin: ImageRecord, source: Source, rules: Rules) -> str:
+    """Return which kind of placeholder *source* is, told from what is known of *twin*."""
+    sought = rules.placeholders
+    if not sought.sought:
+        return ""
+    if twin.full is not None and _is_listed(source.content, twin.full.checksum, rules):
+        return _LISTED
+    if twin.placeholder not in {_LISTED, _MANY_URLS, ""}:
+        return twin.placeholder
+    return _MANY_URLS if _has_many_urls(source.content, source.url, rules) else ""
+
+
+def _is_listed(content: str, digest: str, rules: Rules) -> bool:
+    return not rules.placeholders.digests.isdisjoint({content, digest})
 
 
 def _alike(content: str, most: int, rules: Rules) -> list[ImageRecord]:

@@ -5,7 +5,8 @@
         def store(self):
             return MyStore(...)  # empty, and no other test's
 
-Every test uses only the protocol.
+A store that is `Linking` derives from `LinkingContract` instead. Every test uses only the
+protocol.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import pytest
 
 from scrapy_imgpipe.errors import StoreFailed
-from scrapy_imgpipe.stores import Stat, Store
+from scrapy_imgpipe.stores import Linking, Stat, Store
 
 REFUSED: tuple[str, ...] = (
     "",
@@ -75,6 +77,20 @@ class StoreContract:
         assert store.get("full/a.jpg") == b"x" * size
         assert isinstance(stat := store.stat("full/a.jpg"), Stat)
         assert stat.bytes == size
+
+    def test_a_put_tells_what_stat_will(self, store: Store) -> None:
+        for data in (b"old and long", b"new", b""):
+            told = store.put("full/a.jpg", data)
+            assert isinstance(told, Stat)
+            assert told == store.stat("full/a.jpg")
+            assert told.bytes == len(data)
+
+    def test_several_puts_tell_what_stat_will(self, store: Store) -> None:
+        store.put("full/a.jpg", b"old")
+        paths = ["thumbs/s/a.jpg", "thumbs/b/a.jpg", "full/a.jpg"]
+        told = store.put_all([(path, path.encode() * 9) for path in paths])
+        assert told == [store.stat(path) for path in paths]
+        assert [stat.bytes for stat in told] == [len(path) * 9 for path in paths]
 
     def test_replaces_the_whole_file(self, store: Store) -> None:
         store.put("full/a.jpg", b"old and long")
@@ -152,7 +168,7 @@ class StoreContract:
         assert store.get("full/a.jpg") == b"f"
 
     def test_puts_none(self, store: Store) -> None:
-        store.put_all([])
+        assert store.put_all([]) == []
         assert list(store.list()) == []
 
     def test_urls_differ_and_are_ascii(self, store: Store) -> None:
@@ -186,3 +202,94 @@ class StoreContract:
             list(pool.map(lambda path: store.put(path, path.encode()), paths))
         assert sorted(store.list()) == sorted(paths)
         assert all(store.get(path) == path.encode() for path in paths)
+
+
+class LinkingStore(Store, Linking, Protocol):
+    """What a fixture ``store`` of the class below gives."""
+
+
+class LinkingContract(StoreContract):
+    """Derive from this instead where the store is ``Linking``."""
+
+    @pytest.fixture
+    def store(self) -> LinkingStore:
+        raise NotImplementedError
+
+    def test_can_link(self, store: LinkingStore) -> None:
+        assert isinstance(store, Linking)
+
+    def test_a_link_is_a_file_as_any_other(self, store: LinkingStore) -> None:
+        was = store.put("full/a.jpg", b"content")
+        (told,) = store.link_all([("é ü/日本/b.jpg", "full/a.jpg")])
+        assert told == store.stat("é ü/日本/b.jpg") == store.stat("full/a.jpg") == was
+        assert store.get("é ü/日本/b.jpg") == b"content"
+        assert sorted(store.list()) == ["full/a.jpg", "é ü/日本/b.jpg"]
+
+    def test_links_several(self, store: LinkingStore) -> None:
+        there = ["thumbs/s/a.jpg", "thumbs/b/a.jpg", "full/a.jpg"]
+        store.put_all([(path, path.encode()) for path in there])
+        pairs = [(path.replace("a.jpg", "b.jpg"), path) for path in there]
+        assert store.link_all(pairs) == [store.stat(path) for path in there]
+        assert [store.get(path) for path, _ in pairs] == [path.encode() for path in there]
+
+    def test_links_none(self, store: LinkingStore) -> None:
+        assert store.link_all([]) == []
+        assert list(store.list()) == []
+
+    def test_a_link_replaces_what_was_there(self, store: LinkingStore) -> None:
+        store.put_all([("full/a.jpg", b"content"), ("full/b.jpg", b"old and long")])
+        store.link_all([("full/b.jpg", "full/a.jpg")])
+        assert store.get("full/a.jpg") == store.get("full/b.jpg") == b"content"
+
+    @pytest.mark.parametrize("replaced", ["full/a.jpg", "full/b.jpg", "full/c.jpg"])
+    @pytest.mark.parametrize("deleted", [False, True])
+    def test_each_link_is_replaced_alone(
+        self, store: LinkingStore, replaced: str, deleted: bool
+    ) -> None:
+        store.put("full/a.jpg", b"content")
+        store.link_all([("full/b.jpg", "full/a.jpg"), ("full/c.jpg", "full/a.jpg")])
+        if deleted:
+            assert store.delete(replaced)
+        else:
+            store.put(replaced, b"new")
+        for path in ("full/a.jpg", "full/b.jpg", "full/c.jpg"):
+            assert store.get(path) == (
+                (None if deleted else b"new") if path == replaced else b"content"
+            )
+
+    def test_a_link_may_be_linked(self, store: LinkingStore) -> None:
+        store.put("full/a.jpg", b"content")
+        store.link_all([("full/b.jpg", "full/a.jpg")])
+        store.delete("full/a.jpg")
+        store.link_all([("full/c.jpg", "full/b.jpg")])
+        assert store.get("full/c.jpg") == b"content"
+
+    def test_a_link_to_what_it_is_already_changes_nothing(self, store: LinkingStore) -> None:
+        was = store.put("full/a.jpg", b"content")
+        for pair in (("full/a.jpg", "full/a.jpg"), *[("full/b.jpg", "full/a.jpg")] * 3):
+            assert store.link_all([pair]) == [was]
+        assert sorted(store.list()) == ["full/a.jpg", "full/b.jpg"]
+        assert store.get("full/a.jpg") == store.get("full/b.jpg") == b"content"
+
+    @pytest.mark.parametrize("missing", ["full/none.jpg", "none/a.jpg", "full", "full/a.jpg/x"])
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    def test_a_link_to_nothing_changes_nothing(
+        self, store: LinkingStore, missing: str, place: int
+    ) -> None:
+        store.put_all([("full/a.jpg", b"content"), ("full/b.jpg", b"old"), ("full/c.jpg", b"old")])
+        wanted = [("full/b.jpg", "full/a.jpg"), ("thumbs/b.jpg", "full/a.jpg")]
+        wanted.insert(place, ("full/c.jpg", missing))
+        with pytest.raises(StoreFailed) as caught:
+            store.link_all(wanted)
+        assert caught.value.code == "store-failed"
+        assert sorted(store.list()) == ["full/a.jpg", "full/b.jpg", "full/c.jpg"]
+        assert store.get("full/b.jpg") == store.get("full/c.jpg") == b"old"
+
+    @pytest.mark.parametrize("path", REFUSED)
+    def test_refuses_to_link_bad_paths(self, store: LinkingStore, path: str) -> None:
+        store.put("full/a.jpg", b"content")
+        for pair in ((path, "full/a.jpg"), ("full/b.jpg", path)):
+            with pytest.raises(StoreFailed) as caught:
+                store.link_all([("full/good.jpg", "full/a.jpg"), pair])
+            assert caught.value.code == "bad-path"
+        assert list(store.list()) == ["full/a.jpg"]

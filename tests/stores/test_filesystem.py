@@ -15,7 +15,7 @@ import pytest
 
 from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.stores import FileSystemStore, temporary
-from tests.stores.contract import StoreContract
+from tests.stores.contract import LinkingContract
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="umask and links as POSIX has them")
 
@@ -31,7 +31,7 @@ def files(base: str) -> list[str]:
     return sorted(path.relative_to(base).as_posix() for path in found)
 
 
-class TestContract(StoreContract):
+class TestContract(LinkingContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> FileSystemStore:
         return FileSystemStore(tmp_path / "store")
@@ -131,6 +131,65 @@ def test_put_all_renames_in_the_given_order(store: FileSystemStore) -> None:
     sys.addaudithook(hook)
     store.put_all([("c.jpg", b""), ("a.jpg", b""), ("b.jpg", b"")])
     assert renamed == ["c.jpg", "a.jpg", "b.jpg"]
+
+
+def test_links_are_one_file_on_the_disk(store: FileSystemStore) -> None:
+    store.put("full/a.jpg", b"content")
+    store.put("full/b.jpg", b"old")
+    pairs = [
+        ("full/b.jpg", "full/a.jpg"),
+        ("new/c.jpg", "full/a.jpg"),
+        ("full/a.jpg", "full/a.jpg"),
+    ]
+    for _ in range(3):  # from the second time on, they are links already
+        store.link_all(pairs)
+        numbers = {Path(store.base, path).stat().st_ino for path in files(store.base)}
+        assert len(numbers) == 1
+        assert files(store.base) == ["full/a.jpg", "full/b.jpg", "new/c.jpg"]
+    assert Path(store.base, "full/a.jpg").stat().st_nlink == 3
+
+
+def test_link_all_renames_in_the_given_order(store: FileSystemStore) -> None:
+    store.put("there.jpg", b"x")
+    renamed: list[str] = []
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.rename" and str(arguments[1]).startswith(store.base):
+            renamed.append(Path(str(arguments[1])).name)
+
+    sys.addaudithook(hook)
+    store.link_all([("c.jpg", "there.jpg"), ("a.jpg", "there.jpg"), ("b.jpg", "there.jpg")])
+    assert renamed == ["c.jpg", "a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [
+        (("b.jpg", "none.jpg"), "Could not write 'b.jpg': No such file or directory"),
+        (("file/b.jpg", "a.jpg"), "Could not write 'file/b.jpg': Not a directory"),
+        (("directory", "a.jpg"), "Could not write 'directory': Is a directory"),
+        (("b.jpg", "directory"), "Could not write 'b.jpg': Operation not permitted"),
+    ],
+)
+def test_a_failed_link_leaves_nothing(
+    store: FileSystemStore, pair: tuple[str, str], reason: str
+) -> None:
+    store.put_all([("a.jpg", b"x"), ("file", b"old"), ("directory/kept", b"old")])
+    before = files(store.base)
+    with pytest.raises(StoreFailed) as caught:
+        store.link_all([("new/a.jpg", "a.jpg"), pair])
+    assert str(caught.value) == reason
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert files(store.base) == before
+    assert Path(store.base, "a.jpg").stat().st_nlink == 1
+
+
+def test_links_into_a_directory_that_was_removed(store: FileSystemStore) -> None:
+    store.put_all([("full/a.jpg", b"x"), ("thumbs/a.jpg", b"x")])
+    shutil.rmtree(Path(store.base, "thumbs"))
+    store.link_all([("thumbs/b.jpg", "full/a.jpg")])
+    assert store.get("thumbs/b.jpg") == b"x"
 
 
 @pytest.mark.parametrize("path", ["file/a.jpg", "../a.jpg"])

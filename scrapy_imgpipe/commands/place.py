@@ -1,0 +1,172 @@
+"""The store, the index and the rules that a crawl would use, without a crawl."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from scrapy.exceptions import NotConfigured
+from scrapy.http import Request
+from scrapy.utils.misc import build_from_crawler, load_object
+from scrapy.utils.python import global_object_name
+
+from scrapy_imgpipe.compat.crawler import crawler_at_rest
+from scrapy_imgpipe.errors import IndexFailed, SettingError, StoreFailed
+from scrapy_imgpipe.paths import thumb_path
+from scrapy_imgpipe.pipeline import ImagesPipeline
+from scrapy_imgpipe.pipeline.hooks import is_overridden
+
+if TYPE_CHECKING:
+    from scrapy.settings import Settings
+
+    from scrapy_imgpipe.index import Index
+    from scrapy_imgpipe.stores import Store
+    from scrapy_imgpipe.tasks import Rules
+
+_FULL = "full/"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a pipeline keeps images, and by what rules.
+
+    Attributes:
+        pipeline: it.
+        rules: what counts for its sources.
+        store: its files.
+        index: what it knows of them.
+    """
+
+    pipeline: ImagesPipeline
+    rules: Rules
+    store: Store
+    index: Index
+
+    @classmethod
+    def of(cls, pipeline: ImagesPipeline) -> Place:
+        """Return the place of *pipeline*.
+
+        Raises:
+            StoreFailed: its store cannot be listed.
+            IndexFailed: it has no index.
+        """
+        rules = pipeline._rules()  # noqa: SLF001 - a public name could be a subclass's own
+        if rules.store is None:
+            kind = type(pipeline.store).__name__
+            raise StoreFailed(f"A store that is reached through {kind} cannot be listed")
+        if rules.index is None:
+            raise IndexFailed("IMGPIPE_INDEX is 'off', so nothing is known of this store")
+        return cls(pipeline, rules, rules.store, rules.index)
+
+    @property
+    def threads(self) -> int:
+        """How many threads are to work: IMGPIPE_WORKERS, else usable CPUs."""
+        return self.pipeline.options.most_workers
+
+    def is_ours(self, path: str) -> bool:
+        """Return whether *path* in the store is a file of the index, and no image's."""
+        index = getattr(self.index, "path", None)
+        base = getattr(self.store, "base", None)
+        if index is None or base is None:
+            return False
+        return os.path.join(base, path).startswith(index)  # noqa: PTH118 - a million times
+
+    def fingerprint_of(self, url: str) -> str:
+        """Return the fingerprint of a plain request for *url*; empty where it has none."""
+        fingerprinter: Any = self.pipeline.crawler.request_fingerprinter
+        try:
+            return str(fingerprinter.fingerprint(Request(url)).hex())
+        except Exception:  # noqa: BLE001 - a user's own may ask for more than a URL
+            return ""
+
+    def likely_thumbs(self, path: str, url: str = "") -> dict[str, str]:
+        """Return where the thumbnails of the full image *path* may be, by name."""
+        if self.rules.any_thumbs:
+            return {}
+        if url and not path.startswith(_FULL):
+            return {name: thumb_path(url, name) for name in self.rules.digests}
+        _, found, rest = f"/{path}".rpartition(f"/{_FULL}")
+        return {name: f"thumbs/{name}/{rest if found else path}" for name in self.rules.digests}
+
+    def certain_thumbs(self, path: str, url: str) -> dict[str, str]:
+        """Return where the thumbnails of the full image *path* belong, by name.
+
+        Empty where only a crawl can tell.
+        """
+        if self.rules.any_thumbs or is_overridden(self.pipeline, "thumb_path"):
+            return {}
+        if url:
+            return {name: thumb_path(url, name) for name in self.rules.digests}
+        if is_overridden(self.pipeline, "file_path") or not path.startswith(_FULL):
+            return {}
+        return self.likely_thumbs(path)
+
+
+def place_of(settings: Settings, pipeline: str | None = None) -> Place:
+    """Return the place of the image pipeline of *settings*.
+
+    Args:
+        settings: of a project, or of none.
+        pipeline: import path of its class; else the only one of ``ITEM_PIPELINES``, or
+            our own where that has none.
+
+    Raises:
+        SettingError: a setting cannot be used, there is no such class, or there are several.
+        StoreFailed: there is no such store, or none that can be listed.
+        IndexFailed: the index is switched off.
+    """
+    try:
+        crawler = crawler_at_rest(settings)
+        kind = _chosen(crawler.settings, pipeline)
+        _check_there(crawler.settings.get("IMAGES_STORE"))
+        built: ImagesPipeline = build_from_crawler(kind, crawler)
+    except NotConfigured:
+        raise SettingError("IMAGES_STORE is not set: name the store with --store DIR") from None
+    return Place.of(built)
+
+
+def _chosen(settings: Settings, path: str | None) -> type[ImagesPipeline]:
+    if path is not None:
+        kind: type[ImagesPipeline] = _loaded(path)
+        if not _is_ours(kind):
+            raise SettingError(
+                "Expected the import path of a class derived from"
+                f" scrapy_imgpipe.ImagesPipeline for --pipeline but received {path!r}"
+            )
+        return kind
+    orders = settings.getdict("ITEM_PIPELINES")
+    enabled = [_loaded(key) for key, order in orders.items() if order is not None]
+    kinds = [kind for kind in enabled if _is_ours(kind)]
+    if len(kinds) > 1:
+        names = ", ".join(sorted(map(global_object_name, kinds)))
+        raise SettingError(f"ITEM_PIPELINES has several: choose one with --pipeline, of {names}")
+    return kinds[0] if kinds else ImagesPipeline
+
+
+def _loaded(path: Any) -> Any:
+    try:
+        return load_object(path)
+    except (ImportError, NameError, ValueError) as error:
+        raise SettingError(f"Could not import the pipeline {path!r}: {error}") from None
+
+
+def _is_ours(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, ImagesPipeline)
+
+
+def _check_there(uri: Any) -> None:
+    """Refuse a directory that is not there, which the pipeline would make.
+
+    Raises:
+        StoreFailed: there is none.
+    """
+    if not uri or not isinstance(uri, (str, os.PathLike)):
+        return
+    text = os.fspath(uri)
+    if not Path(text).is_absolute() and urlsplit(text).scheme not in {"", "file"}:
+        return
+    if not Path(text.partition("://")[2] or text).is_dir():
+        raise StoreFailed(f"There is no store at {text!r}")

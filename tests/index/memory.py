@@ -1,0 +1,64 @@
+"""An index in a dict: the least that keeps the contract, and no file anywhere."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+
+from scrapy_imgpipe.errors import IndexFailed
+from scrapy_imgpipe.index import Key
+from scrapy_imgpipe.records import ImageRecord
+
+
+class MemoryIndex:
+    """An :class:`~scrapy_imgpipe.index.Index` that lives as long as its process.
+
+    Args:
+        shared: another handle, whose records this one has, too.
+    """
+
+    def __init__(self, shared: MemoryIndex | None = None) -> None:
+        self._known: dict[Key, ImageRecord] = {} if shared is None else shared._known
+        self._lock = threading.Lock() if shared is None else shared._lock
+
+    def get(self, keys: Sequence[Key]) -> list[ImageRecord | None]:
+        with self._lock:
+            return [self._get(key) for key in keys]
+
+    def _get(self, key: Key) -> ImageRecord | None:
+        found = self._known.get(key)
+        return self._known.get(Key("", key.asked)) if found is None and key.asked else found
+
+    def put(self, records: Sequence[ImageRecord]) -> None:
+        try:
+            json.dumps([dict(record.measured) for record in records])
+        except TypeError as error:
+            raise IndexFailed(str(error)) from None
+        with self._lock:
+            for record in records:
+                self._known.pop(Key("", record.asked), None)
+                self._known[Key(record.fingerprint, record.asked)] = record
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        with self._lock:
+            for key in keys:
+                self._known.pop(key, None)
+
+    def alike(self, content: str, most: int) -> list[ImageRecord]:
+        found = (each for each in self.records() if each.full and each.content == content)
+        return list(found)[:most] if content else []
+
+    def records(self) -> Iterator[ImageRecord]:
+        with self._lock:
+            return iter(list(self._known.values()))
+
+    def refers_to(self, paths: Sequence[str]) -> set[str]:
+        used = {file.path for record in self.records() for file in record.files}
+        return used.intersection(paths)
+
+    def count(self) -> int:
+        return len(self._known)
+
+    def close(self) -> None:
+        """Nothing is held."""
