@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,15 +31,15 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 def stored(**fields: Any) -> ImageRecord:
     """Return a record of an image that is stored and came five days ago."""
     usual = ImageRecord("f1", "full/a.jpg", "https://example.com/a.jpg", FULL, limits="limits")
-    usual = replace(usual, stored_at=NOW - 5 * DAY, checked_at=NOW - 5 * DAY, outcome="stored")
-    return replace(usual, **fields)
+    usual = usual._replace(stored_at=NOW - 5 * DAY, checked_at=NOW - 5 * DAY, outcome="stored")
+    return usual._replace(**fields)
 
 
 def failed(**fields: Any) -> ImageRecord:
     """Return a record of a source that was gone five days ago, and of which nothing is stored."""
     usual = ImageRecord("f1", "full/a.jpg", "https://example.com/a.jpg", limits="limits")
-    usual = replace(usual, failed_at=NOW - 5 * DAY, outcome="http-status", http_status=404)
-    return replace(usual, **fields)
+    usual = usual._replace(failed_at=NOW - 5 * DAY, outcome="http-status", http_status=404)
+    return usual._replace(**fields)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,7 @@ def test_judges_as_scrapy_does(
         (stored(fingerprint="", url="", outcome=""), Verdict.FRESH),  # an import
         # confirmed lately, however old
         (stored(stored_at=NOW - 900 * DAY), Verdict.FRESH),
-        (stored(full=replace(FULL, modified=NOW - 900 * DAY)), Verdict.FRESH),
+        (stored(full=FULL._replace(modified=NOW - 900 * DAY)), Verdict.FRESH),
         # what is stored and old
         (stored(checked_at=NOW - 90 * DAY - 1), Verdict.FETCH),
         (stored(checked_at=NOW - 90 * DAY - 1, etag=ETAG), Verdict.REVALIDATE),

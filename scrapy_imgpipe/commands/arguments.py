@@ -51,7 +51,8 @@ _PRUNE = """\
 List the files of the store that belong to no image the index knows, with their bytes, and the
 images whose file is gone. Nothing is changed unless --delete is given. Anything else that lies
 in the store's directory counts as such a file, so look at the list first; and where Scrapy's
-own pipeline has filled the store, run 'scrapy imgpipe import' before.
+own pipeline has filled the store, run 'scrapy imgpipe import' before. Not while a crawl with
+IMGPIPE_DEDUPE is running: a hard link is as old as the file it was made from.
 """
 
 _PRUNE_EXAMPLES = """\

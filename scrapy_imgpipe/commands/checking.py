@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
@@ -115,8 +115,8 @@ class Check:
             elif modified != file.modified:
                 compared.times += 1
                 if data is not None:
-                    files[-1] = replace(file, modified=modified)
-        compared.now = replace(compared.now, renditions=tuple(files))
+                    files[-1] = file._replace(modified=modified)
+        compared.now = compared.now._replace(renditions=tuple(files))
         known = {file.name for file in files}
         full = record.full.path if record.full else ""
         for name, path in self._place.certain_thumbs(full, record.url).items():
@@ -158,7 +158,7 @@ class Check:
             self._make_thumbs(compared)
 
     def _forget(self, compared: Compared) -> None:
-        compared.now = replace(compared.now, checked_at=0)
+        compared.now = compared.now._replace(checked_at=0)
         compared.is_forgotten = True
 
     def _make_thumbs(self, compared: Compared) -> None:
@@ -169,7 +169,7 @@ class Check:
         paths = {name: file.path for name, file in good.items()}
         paths.update((name, compared.thumbs[name][0]) for name in missing)
         thumbs = {name: paths[name] for name in (*rules.digests, *good) if name in paths}
-        known = replace(record, renditions=tuple(good.values()))
+        known = record._replace(renditions=tuple(good.values()))
         mended = self._mended(Found(Verdict.FRESH, known, missing, thumbs))
         if isinstance(mended, str):
             compared.trouble = mended

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,7 @@ class _Look:
         """Return *record* once for each URL that items tell of these very bytes."""
         checksum = record.full.checksum if record.full else ""
         return tuple(
-            replace(record, url=entry.url, fingerprint=self._place.fingerprint_of(entry.url))
+            record._replace(url=entry.url, fingerprint=self._place.fingerprint_of(entry.url))
             for entry in about.entries
             if entry.checksum in {"", checksum}
         )
@@ -172,8 +172,8 @@ class _Look:
             assert seen.full is not None  # noqa: S101 - it was just read
             if seen.full.checksum == old.full.checksum:
                 files = seen.renditions if thumbs else old.renditions
-                seen = replace(with_time(old, old.full, seen.full.modified), renditions=files)
-            records.append(replace(seen, asked=old.asked))
+                seen = with_time(old, old.full, seen.full.modified)._replace(renditions=files)
+            records.append(seen._replace(asked=old.asked))
         return Looked(_RENEWED, path, tuple(records))
 
     def _read(self, wanted: Wanted, stat: Stat) -> ImageRecord:
@@ -194,4 +194,4 @@ class _Look:
             raise
         except Exception as error:  # noqa: BLE001 - anybody's function
             raise HookFailed(f"A record function failed: {error!r}") from None
-        return replace(record, measured=measured)
+        return record._replace(measured=measured)

@@ -11,7 +11,6 @@ import inspect
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +160,7 @@ class Finding(Naming):
         self._count_written(mended.files, mended.written, restored=mended.files)
         work.rendering, work.storing = mended.rendering, mended.storing
         work.written = mended.written
-        work.found = replace(found, record=mended.record)
+        work.found = found._replace(record=mended.record)
         return mended.record
 
     def _remake_thumb(self, thumbs: Mapping[str, str], data: bytes, name: str) -> tasks.Output:
@@ -221,7 +220,7 @@ class Finding(Naming):
         confirmed = record.checked_at > record.stored_at
         modified = stat.get("last_modified") or record.stored_at
         if not confirmed and judge(modified, time.time(), self.expires) is not Verdict.FRESH:
-            work.found = replace(found, verdict=Verdict.REVALIDATE)
+            work.found = found._replace(verdict=Verdict.REVALIDATE)
         return await self._found(work, self._rules(), request, info)
 
     async def _judged_by_scrapy(

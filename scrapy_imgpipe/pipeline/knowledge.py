@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.batches import Batches
@@ -119,8 +118,8 @@ def failed_record(
         return None
     key = work.wanted.key
     old = work.found.record if work.found is not None else None
-    return replace(
-        old or ImageRecord("", key.asked, ""),
+    record = old if old is not None else ImageRecord("", key.asked, "")
+    return record._replace(
         fingerprint=key.fingerprint,
         url=url,
         limits=limits,
@@ -134,8 +133,7 @@ def failed_record(
 
 def renewed_record(record: ImageRecord, work: Work) -> ImageRecord:
     """Return *record* after its origin told *work* that it has not changed."""
-    return replace(
-        record,
+    return record._replace(
         etag=work.etag or record.etag,
         last_modified=work.last_modified or record.last_modified,
         checked_at=stamp(time.time()),

@@ -200,7 +200,7 @@ class Rendering(Finding):
         saved = work.saved
         if saved is None or saved.full is None:
             return {"url": request.url, "path": work.path, "checksum": checksum, "status": status}
-        full = replace(saved.full, path=work.path, checksum=checksum)
+        full = saved.full._replace(path=work.path, checksum=checksum)
         return result_of(request.url, status, full, saved)  # type: ignore[return-value]
 
 

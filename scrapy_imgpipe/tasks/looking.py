@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, IndexFailed, SourceRejected
 from scrapy_imgpipe.freshness import Policy, Verdict, is_known_failure, judge, judge_record
@@ -25,8 +24,10 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.tasks.rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+_NOWHERE: Mapping[str, str] = {}  # nobody changes it
+
+
+class Wanted(NamedTuple):
     """A source that is looked for.
 
     Attributes:
@@ -37,12 +38,11 @@ class Wanted:
     """
 
     key: Key
-    thumbs: Mapping[str, str] | None = field(default_factory=dict)
+    thumbs: Mapping[str, str] | None = _NOWHERE
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What :func:`look_up` found.
 
     Attributes:
@@ -58,7 +58,7 @@ class Found:
     verdict: Verdict = Verdict.FETCH
     record: ImageRecord | None = None
     missing: tuple[str, ...] = ()
-    thumbs: Mapping[str, str] = field(default_factory=dict)
+    thumbs: Mapping[str, str] = _NOWHERE
     need: int = 0
     told: bool = True
     trouble: str = ""
@@ -85,7 +85,7 @@ def look_up(sought: Sequence[Wanted], rules: Rules) -> list[Found | Exception]:
         except Exception as error:  # noqa: BLE001 - raised by who asked
             found.append(error)
         else:
-            found.append(replace(one, trouble=trouble) if trouble else one)
+            found.append(one._replace(trouble=trouble) if trouble else one)
     return found
 
 
@@ -126,7 +126,7 @@ def with_time(record: ImageRecord, full: Rendition, modified: float) -> ImageRec
     An older one makes the image older, too.
     """
     checked = record.checked_at if modified >= full.modified else min(record.checked_at, modified)
-    return replace(record, full=replace(full, modified=modified), checked_at=checked)
+    return record._replace(full=full._replace(modified=modified), checked_at=checked)
 
 
 def _same(file: Rendition, there: Stat | None, store: Store) -> Rendition | None:
@@ -139,7 +139,7 @@ def _same(file: Rendition, there: Stat | None, store: Store) -> Rendition | None
     data = store.get(file.path)
     if data is None or checksum(data) != file.checksum:
         return None
-    return replace(file, modified=modified)
+    return file._replace(modified=modified)
 
 
 def is_as_recorded(file: Rendition, store: Store) -> bool:
@@ -159,7 +159,7 @@ def _judged(
 ) -> Found:
     """Judge by a record whose full image is as it was recorded."""
     if record.plan != rules.digest and _is_outdated(record, rules):
-        return Found(Verdict.FETCH, replace(record, etag="", last_modified="", checked_at=0))
+        return Found(Verdict.FETCH, record._replace(etag="", last_modified="", checked_at=0))
     verdict = judge_record(record, now, rules.policy)
     if verdict is not Verdict.FRESH:
         return Found(verdict, record)
@@ -167,7 +167,7 @@ def _judged(
         return Found(verdict, record, told=told)
     if wanted.thumbs is None:  # as they were named when there was a response
         named = {file.name: file.path for file in record.renditions if file.name in rules.digests}
-        wanted = replace(wanted, thumbs=named)
+        wanted = wanted._replace(thumbs=named)
     return _with_thumbs(wanted, record, rules, told=told)
 
 
@@ -182,8 +182,8 @@ def _with_thumbs(wanted: Wanted, record: ImageRecord, rules: Rules, *, told: boo
         return Found(Verdict.FRESH, record)
     if missing and (rules.store is None or not all(name in names for name in missing)):
         # its protocol gives nothing back, or nobody knows what they are to be called
-        return Found(Verdict.FETCH, replace(record, checked_at=0))
-    known = replace(record, renditions=files, plan=rules.digest)
+        return Found(Verdict.FETCH, record._replace(checked_at=0))
+    known = record._replace(renditions=files, plan=rules.digest)
     return _complete(wanted, known, missing, rules, measures=not _has_measures(record, rules))
 
 
@@ -227,7 +227,7 @@ def _complete(
     measures: bool,
 ) -> Found:
     """Return *record* as found, and what making its *missing* thumbnails takes."""
-    record = replace(record, fingerprint=wanted.key.fingerprint, url=wanted.url or record.url)
+    record = record._replace(fingerprint=wanted.key.fingerprint, url=wanted.url or record.url)
     need, thumbs = 0, wanted.thumbs or {}
     if missing or (measures and rules.store):
         data = rules.store.get(record.full.path) if rules.store and record.full else None

@@ -147,7 +147,7 @@ def twin_of(source: Source, rules: Rules) -> ImageRecord | None:
     if twin is None:
         return None
     kind = _placeholder_of_twin(twin, source, rules)
-    return None if kind and rules.placeholders.refused else replace(twin, placeholder=kind)
+    return None if kind and rules.placeholders.refused else twin._replace(placeholder=kind)
 
 
 def _is_as_made_now(record: ImageRecord, rules: Rules) -> bool:
@@ -182,7 +182,7 @@ def _linked(source: Source, rules: Rules) -> Saved | None:
     except StoreFailed:  # too many links, or a file system without: it is written then
         return None
     del stats  # a link has the stat of what it links to
-    *renditions, full = (replace(file, path=path) for path, file in zip(paths, files, strict=True))
+    *renditions, full = (file._replace(path=path) for path, file in zip(paths, files, strict=True))
     return Saved(
         full.checksum,
         full,
@@ -197,7 +197,7 @@ def _linked(source: Source, rules: Rules) -> Saved | None:
 
 def _with_stats(saved: Saved, stats: Sequence[Stat], seconds: float) -> Saved:
     files = [
-        replace(file, modified=stamp(stat.modified))
+        file._replace(modified=stamp(stat.modified))
         for file, stat in zip(_files(saved), stats, strict=True)
     ]
     return replace(saved, full=files[0], renditions=tuple(files[1:]), storing=seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
@@ -63,7 +63,7 @@ def mend(
         made = _made(data, found.thumbs, found.missing, rules, remake)
         if rules.measures:
             measured = measure(data, rules.measures, rules.plan.formats)
-            record = replace(record, measured=measured)
+            record = record._replace(measured=measured)
     except (ImageBroken, SourceRejected):
         return None
     rendered = time.perf_counter()
@@ -75,7 +75,7 @@ def mend(
     for output, stat in zip(made, stats, strict=True):
         files[output.name or ""] = stored_file(output, stat, rules.digests)
     return Mended(
-        replace(record, renditions=tuple(files[name] for name in found.thumbs)),
+        record._replace(renditions=tuple(files[name] for name in found.thumbs)),
         len(made),
         sum(len(output.data) for output in made),
         rendered - began,

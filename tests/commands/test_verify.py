@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -370,7 +369,7 @@ def test_a_record_that_a_crawl_changed_meanwhile_stays(tmp_path, store):
 
         def convert_image(self, image, size=None, *, response_body):
             with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
-                index.put([replace(before[0], tries=7)])
+                index.put([before[0]._replace(tries=7)])
             return super().convert_image(image, size, response_body=response_body)
 
     before = records(tmp_path)

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -56,7 +55,7 @@ def all_records(draw: st.DrawFn) -> ImageRecord:
     files = st.builds(Rendition, names, names, numbers, numbers, numbers, times, digests, words)
     full = draw(st.none() | files)
     if full is not None:
-        full = replace(full, name="", plan="", path=draw(st.just(asked) | names))
+        full = full._replace(name="", plan="", path=draw(st.just(asked) | names))
     return ImageRecord(
         draw(digests),
         asked,
@@ -88,7 +87,7 @@ def is_good_text(text: str) -> bool:
 def as_kept(record: ImageRecord, found: ImageRecord | None) -> ImageRecord:
     """Return *record* with the texts of *found* where its own are no good."""
     bad = [name for name in LOOSE if not is_good_text(getattr(record, name))]
-    return replace(record, **{name: str(getattr(found, name)) for name in bad})
+    return record._replace(**{name: str(getattr(found, name)) for name in bad})
 
 
 class IndexContract:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scrapy_imgpipe.index import Key
 from scrapy_imgpipe.records import ImageRecord, Rendition, checksum
 
@@ -14,7 +12,7 @@ def key(record: ImageRecord) -> Key:
 
 def file(path: str, name: str = "", **fields: object) -> Rendition:
     usual = Rendition(name, path, 120, 80, 9_999, 1_800_000_000.1234, checksum(path.encode()))
-    return replace(usual, **fields)  # type: ignore[arg-type]
+    return usual._replace(**fields)  # type: ignore[arg-type]
 
 
 def stored(number: int, **fields: object) -> ImageRecord:
@@ -45,17 +43,17 @@ def stored(number: int, **fields: object) -> ImageRecord:
         "one-colour",
         {"mean_brightness": 12.34, "nested": {"é": [1, 2.5, None, True, "x"]}},
     )
-    return replace(usual, **fields)  # type: ignore[arg-type]
+    return usual._replace(**fields)  # type: ignore[arg-type]
 
 
 def failed(number: int, **fields: object) -> ImageRecord:
     """Return a record of a source that has nothing in the store."""
     url = f"https://example.com/{number}"
     usual = ImageRecord(f"{number:040x}", f"full/{number}.jpg", url, outcome="http-status")
-    return replace(usual, **fields)  # type: ignore[arg-type]
+    return usual._replace(**fields)  # type: ignore[arg-type]
 
 
 def imported(number: int, **fields: object) -> ImageRecord:
     """Return a record of a file whose request nobody knows."""
     asked = f"full/{number}.jpg"
-    return replace(ImageRecord("", asked, "", file(asked), "JPEG"), **fields)  # type: ignore[arg-type]
+    return ImageRecord("", asked, "", file(asked), "JPEG")._replace(**fields)  # type: ignore[arg-type]

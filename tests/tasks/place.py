@@ -83,14 +83,14 @@ class Place:
     def wanted(self, name: str, **fields: Any) -> Wanted:
         source = self.source(name)
         known = Wanted(Key(fingerprint_of(name), source.full), source.thumbs, source.url)
-        return replace(known, **fields)
+        return known._replace(**fields)
 
     def make(self, name: str, data: bytes) -> Saved:
         return make_and_save(data, self.source(name), self.rules)
 
     def crawl(self, name: str, data: bytes, **fields: Any) -> ImageRecord:
         """Store a source and tell the index of it, as a crawl that saw it does."""
-        record = replace(recorded(name, self.make(name, data), self.rules), **fields)
+        record = recorded(name, self.make(name, data), self.rules)._replace(**fields)
         self.index.put([record])
         self.store.read.clear()
         return record
@@ -149,11 +149,11 @@ def recorded(name: str, saved: Saved, rules: Rules, **fields: Any) -> ImageRecor
         placeholder=saved.placeholder,
         measured=saved.measured,
     )
-    return replace(record, **fields)
+    return record._replace(**fields)
 
 
 def gone(name: str, **fields: Any) -> ImageRecord:
     """Return the record of a source that was not there a moment ago."""
     record = ImageRecord(fingerprint_of(name), f"full/{name}.jpg", url_of(name), limits="limits")
-    record = replace(record, outcome=Outcome.HTTP_STATUS, http_status=404, tries=1)
-    return replace(record, failed_at=stamp(time.time()), **fields)
+    record = record._replace(outcome=Outcome.HTTP_STATUS, http_status=404, tries=1)
+    return record._replace(failed_at=stamp(time.time()), **fields)

@@ -106,10 +106,10 @@ def test_an_error_is_that_of_one_source(place: Place) -> None:
 
 def test_a_response_may_have_named_the_file(place: Place) -> None:
     source = place.source("a", full="full/of the response.jpg")
-    full = replace(place.crawl("a", jpeg()), asked="")
+    full = place.crawl("a", jpeg())._replace(asked="")
     assert full.full is not None
     place.path(FULL).rename(place.path(source.full))
-    record = place.know(replace(full, full=replace(full.full, path=source.full)))
+    record = place.know(full._replace(full=full.full._replace(path=source.full)))
     key = Key(fingerprint_of("a"), "")
     assert place.look("a", key=key) == Found(Verdict.FRESH, record)
     place.path(source.full).unlink()
@@ -132,7 +132,7 @@ def test_another_time_of_the_same_bytes_is_learned_once(
     assert set(place.store.read) == set(touched)
     assert found.record is not None
     for file, was in zip(found.record.files, record.files, strict=True):
-        assert file == replace(was, modified=modified.get(file.path, was.modified))
+        assert file == was._replace(modified=modified.get(file.path, was.modified))
     place.know(found.record)
     assert is_settled(place)
 
@@ -286,7 +286,7 @@ def test_a_thumbnail_that_is_no_longer_wanted_is_left_out(place: Place) -> None:
     record = place.crawl("a", jpeg())
     place = place.under(plan=Plan((BIG,)))
     found = place.look("a")
-    expected = replace(record, renditions=record.renditions[1:], plan=place.rules.digest)
+    expected = record._replace(renditions=record.renditions[1:], plan=place.rules.digest)
     assert found == Found(Verdict.FRESH, expected, told=False)
     assert place.store.read == []
     assert SMALL_PATH in place.files()
@@ -362,7 +362,7 @@ def test_a_name_that_nobody_asks_for_any_more_is_left_out(place: Place) -> None:
     record = place.crawl("a", jpeg())
     place = place.under(plan=Plan((SMALL,)))
     found = place.look("a", thumbs=None)
-    expected = replace(record, renditions=record.renditions[:1], plan=place.rules.digest)
+    expected = record._replace(renditions=record.renditions[:1], plan=place.rules.digest)
     assert found == Found(Verdict.FRESH, expected, told=False)
 
 
@@ -381,7 +381,7 @@ def test_a_file_without_a_record_may_have_thumbnails_that_nobody_can_name(place:
 def test_a_passed_through_image_has_no_background(place: Place) -> None:
     record = place.crawl("a", jpeg(), etag=ETAG)
     place = place.under(plan=replace(PLAN, background=(0, 0, 0)))
-    expected = replace(record, plan=place.rules.digest)
+    expected = record._replace(plan=place.rules.digest)
     assert place.look("a") == Found(Verdict.FRESH, expected, told=False)
     assert place.store.read == []
     place.know(expected)
@@ -392,7 +392,7 @@ def test_another_background_has_a_transparent_image_fetched(place: Place) -> Non
     record = place.crawl("a", transparent(), etag=ETAG, last_modified="x")
     place = place.under(plan=replace(PLAN, background=(0, 0, 0)))
     # A 304 would not do either.
-    expected = replace(record, etag="", last_modified="", checked_at=0)
+    expected = record._replace(etag="", last_modified="", checked_at=0)
     assert place.look("a") == Found(Verdict.FETCH, expected)
 
 
@@ -465,13 +465,13 @@ def test_a_lasting_failure_is_not_asked_again(place: Place) -> None:
 def test_other_failures_are_asked_again(
     place: Place, changes: dict[str, Any], policy: Policy
 ) -> None:
-    record = place.know(replace(gone("a"), **changes))
+    record = place.know(gone("a")._replace(**changes))
     assert place.under(policy=policy).look("a") == Found(Verdict.FETCH, record)
 
 
 def test_a_failure_does_not_hide_a_file(place: Place) -> None:
     place.make("a", jpeg())
-    place.know(replace(gone("a"), http_status=503))
+    place.know(gone("a")._replace(http_status=503))
     found = place.look("a")
     assert (found.verdict, found.missing, found.told) == (Verdict.FRESH, (), False)
     assert found.record is not None
@@ -480,7 +480,7 @@ def test_a_failure_does_not_hide_a_file(place: Place) -> None:
 
 def test_a_lasting_failure_is_believed_without_a_look(place: Place) -> None:
     place.make("a", jpeg())
-    place.know(replace(gone("a"), outcome="too-small", http_status=200))
+    place.know(gone("a")._replace(outcome="too-small", http_status=200))
     assert place.look("a").verdict is Verdict.REFUSE
     assert place.store.read == []
 
@@ -498,7 +498,7 @@ def test_what_failed_since_it_was_stored_is_still_served(place: Place) -> None:
 
 
 def imported(record: ImageRecord, **fields: Any) -> ImageRecord:
-    return replace(record, fingerprint="", url="", content="", outcome="", **fields)
+    return record._replace(fingerprint="", url="", content="", outcome="", **fields)
 
 
 def test_an_import_becomes_the_record_of_its_source(place: Place) -> None:
@@ -506,7 +506,7 @@ def test_an_import_becomes_the_record_of_its_source(place: Place) -> None:
     place.index.forget([place.wanted("a").key])
     place.know(imported(record))
     found = place.look("a")
-    expected = replace(record, content="", outcome="")
+    expected = record._replace(content="", outcome="")
     assert found == Found(Verdict.FRESH, expected, told=False)
     assert place.store.read == []
     place.know(expected)
@@ -535,7 +535,7 @@ def test_without_a_record_files_are_looked_into(place: Place, data: bytes) -> No
     assert found.record is not None
     assert record.full is not None
     at = record.full.modified
-    expected = replace(record, content="", stored_at=at, checked_at=at, http_status=0)
+    expected = record._replace(content="", stored_at=at, checked_at=at, http_status=0)
     assert found.record == expected
     place.know(found.record)
     assert is_settled(place)
@@ -682,10 +682,10 @@ def test_without_a_store_the_record_is_all_there_is(place: Place) -> None:
     assert far.look("a") == Found(Verdict.FRESH, record)
     assert far.look("b") == Found(Verdict.FETCH, None)
     more = far.under(plan=Plan((SMALL, BIG, Variant("tiny", 10, 10))))
-    assert more.look("a") == Found(Verdict.FETCH, replace(record, checked_at=0))
+    assert more.look("a") == Found(Verdict.FETCH, record._replace(checked_at=0))
     less = far.under(plan=Plan((SMALL,)))
     assert less.look("a").verdict is Verdict.FRESH
-    place.know(replace(record, checked_at=time.time() // 1 - 91 * DAY))
+    place.know(record._replace(checked_at=time.time() // 1 - 91 * DAY))
     assert far.look("a").verdict is Verdict.REVALIDATE
 
 
@@ -695,8 +695,8 @@ def test_without_a_store_the_record_is_all_there_is(place: Place) -> None:
 def test_a_record_can_be_judged_without_the_index(place: Place) -> None:
     old = place.crawl("a", jpeg(), checked_at=1.0, etag=ETAG)
     now = stamp(time.time())
-    found = found_of(place.wanted("a"), replace(old, checked_at=now), place.rules, now)
-    assert found == Found(Verdict.FRESH, replace(old, checked_at=now))
+    found = found_of(place.wanted("a"), old._replace(checked_at=now), place.rules, now)
+    assert found == Found(Verdict.FRESH, old._replace(checked_at=now))
     found = found_of(place.wanted("a"), old, place.rules, now)
     assert found == Found(Verdict.REVALIDATE, old)
 
@@ -729,8 +729,8 @@ def test_nothing_is_made_of_what_is_no_picture(place: Place) -> None:
     assert found.record is not None
     assert found.record.full is not None
     place.path(FULL).write_bytes(data)
-    full = replace(found.record.full, checksum=checksum(data))
-    assert mend(replace(found, record=replace(found.record, full=full)), place.rules) is None
+    full = found.record.full._replace(checksum=checksum(data))
+    assert mend(found._replace(record=found.record._replace(full=full)), place.rules) is None
 
 
 def test_nothing_found_is_nothing_mended(place: Place) -> None:

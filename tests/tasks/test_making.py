@@ -235,10 +235,10 @@ def test_other_hosts_do_not_count(place: Place) -> None:
     place, data = place.under(placeholders=THREE), jpeg()
     for number in range(9):
         record = recorded(f"{number}", place.make(f"{number}", data), place.rules)
-        place.know(replace(record, url=f"https://{number}.example.com/a"))
+        place.know(record._replace(url=f"https://{number}.example.com/a"))
     assert place.make("a", data).placeholder == ""
     for number, url in enumerate(("http://EXAMPLE.com:8080/x", "https://user@example.com/y")):
-        place.know(replace(place.crawl(f"more {number}", data), url=url))
+        place.know(place.crawl(f"more {number}", data)._replace(url=url))
     assert place.make("a", data).placeholder == "many-urls"
 
 
@@ -390,7 +390,7 @@ def test_a_twin_that_lacks_a_thumbnail_is_no_twin(deduping: Place) -> None:
     # One could not be written when they were made anew.
     place, data = deduping, jpeg()
     record = place.crawl("a", data)
-    place.know(replace(record, renditions=record.renditions[1:]))
+    place.know(record._replace(renditions=record.renditions[1:]))
     assert twin_of(place.source("b", content=checksum(data)), place.rules) is None
     assert len(place.make("b", data).renditions) == 2
 
