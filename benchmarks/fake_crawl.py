@@ -62,7 +62,12 @@ class FakeCrawl:
 
     def __init__(self, pipeline: str, sources: int, store: str) -> None:
         index = f"{store}/.index.sqlite"  # goes with the folder
-        settings = {"IMAGES_STORE": store, "IMGPIPE_INDEX": index, "EXTENSIONS_BASE": {}}
+        settings = {
+            "IMAGES_STORE": store,
+            "IMGPIPE_INDEX": index,
+            "IMGPIPE_REPORT": f"{store}/.report.jsonl",
+            "EXTENSIONS_BASE": {},
+        }
         crawler = get_crawler(DefaultSpider, settings)
         # Both are what Scrapy does when a crawl starts.
         crawler.spider = crawler._create_spider()  # noqa: SLF001

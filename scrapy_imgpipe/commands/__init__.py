@@ -15,6 +15,7 @@ class Command(ScrapyCommand):
     """The command, as Scrapy finds it by its entry point."""
 
     requires_crawler_process = False
+    exitcode: int = 0
 
     def syntax(self) -> str:
         """Return what stands behind the command's name."""

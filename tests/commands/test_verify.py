@@ -327,7 +327,8 @@ def test_where_hooks_decide_what_is_stored_a_damaged_thumbnail_is_fetched_with_i
         crawl.images(A)
     assert crawl.site.urls == [A]
     assert check(tmp_path, pipeline=Own)[0] == 0
-    assert check(tmp_path, pipeline=Own, IMAGES_THUMBS={"small": (9, 9)})[0] == 0
+    thumbs = {"small": (9, 9), "new": (5, 5)}
+    assert check(tmp_path, pipeline=Own, IMAGES_THUMBS=thumbs)[0] == 0
 
 
 def test_what_a_users_hook_stores_need_not_be_an_image(tmp_path):

@@ -216,6 +216,7 @@ def test_a_damaged_file_is_fetched_again(place: Place, data: bytes) -> None:
     place.path(FULL).write_bytes(data)
     found = place.look("a")
     assert found.verdict is Verdict.FETCH
+    assert place.store.read == ([FULL] if data else [])
 
 
 @pytest.mark.parametrize("etag", ["", ETAG])
@@ -248,6 +249,8 @@ def test_a_thumbnail_that_is_no_more_is_made_again(
     found = place.look("a")
     assert (found.verdict, found.missing, found.told) == (Verdict.FRESH, ("small",), False)
     assert found.need > 120 * 80
+    if damage is None or len(damage) != record.renditions[0].bytes:
+        assert place.store.read == [FULL], "its size is enough to tell"
     place.store.written.clear()
     done = mended(place, found)
     assert place.store.written == [SMALL_PATH]
@@ -364,6 +367,10 @@ def test_a_name_that_nobody_asks_for_any_more_is_left_out(place: Place) -> None:
     found = place.look("a", thumbs=None)
     expected = record._replace(renditions=record.renditions[:1], plan=place.rules.digest)
     assert found == Found(Verdict.FRESH, expected, told=False)
+    place.path(SMALL_PATH).unlink()
+    done = mended(place, place.look("a", thumbs=None))
+    assert [file.name for file in done.record.renditions] == ["small"]
+    assert is_settled(place, thumbs=None)
 
 
 def test_a_file_without_a_record_may_have_thumbnails_that_nobody_can_name(place: Place) -> None:
@@ -514,10 +521,12 @@ def test_an_import_becomes_the_record_of_its_source(place: Place) -> None:
     assert is_settled(place)
 
 
-def test_an_import_of_which_nobody_knows_the_plan_is_fresh(place: Place) -> None:
+@pytest.mark.parametrize("knows_bytes", [False, True])
+def test_an_import_of_which_nobody_knows_the_plan_is_fresh(place: Place, knows_bytes: bool) -> None:
     record = place.crawl("a", transparent())
     place.index.forget([place.wanted("a").key])
-    place.know(imported(record, plan="", renditions=()))
+    content = record.content if knows_bytes else ""
+    place.know(imported(record, plan="", renditions=())._replace(content=content))
     place = place.under(plan=replace(PLAN, background=(0, 0, 0)))
     found = place.look("a")
     assert (found.verdict, found.missing) == (Verdict.FRESH, ("small", "big"))
@@ -600,6 +609,13 @@ def test_measures_that_came_later_are_taken_of_what_is_stored(place: Place) -> N
     assert is_settled(place)
 
 
+def test_measures_are_taken_of_a_file_without_a_record(place: Place) -> None:
+    place.make("a", jpeg())
+    place = place.under(measures=(width,))
+    assert mended(place, place.look("a")).record.measured == {"width": 120}
+    assert is_settled(place)
+
+
 def test_measures_and_thumbnails_are_made_at_once(place: Place) -> None:
     place.crawl("a", jpeg())
     place.path(BIG_PATH).unlink()
@@ -652,6 +668,16 @@ def test_whatever_a_hook_stored_is_good(place: Place) -> None:
     assert (found.record.format, found.record.files[0].width) == ("", 0)
 
 
+def test_of_what_is_no_picture_nobody_knows_the_size_of_thumbnails(place: Place) -> None:
+    place.make("a", jpeg())
+    place.path(FULL).write_bytes(b"no picture at all")
+    place.path(SMALL_PATH).write_bytes(jpeg((9, 9)))
+    found = place.under(any_content=True).look("a")
+    assert (found.verdict, found.missing) == (Verdict.FRESH, ())
+    assert found.record is not None
+    assert found.record.renditions[0].width == 9
+
+
 def test_thumbnails_that_a_hook_decides_on_are_not_looked_for(place: Place) -> None:
     record = place.crawl("a", jpeg())
     shutil.rmtree(place.path("thumbs"))
@@ -663,6 +689,17 @@ def test_thumbnails_that_a_hook_decides_on_are_not_looked_for(place: Place) -> N
     assert found.record is not None
     place.know(found.record)
     assert is_settled(place, thumbs={})
+
+
+def test_other_thumbnails_have_what_a_hook_decides_on_fetched(place: Place) -> None:
+    place.crawl("a", jpeg())
+    place = place.under(any_thumbs=True)
+    assert place.under(measures=(width,)).look("a", thumbs={}).verdict is Verdict.FRESH
+    for plan in (Plan((SMALL,)), replace(PLAN, background=(0, 0, 0))):
+        found = place.under(plan=plan).look("a", thumbs={})
+        assert found.verdict is Verdict.FETCH
+        assert found.record is not None
+        assert found.record.checked_at == 0
 
 
 def test_a_size_that_a_hook_decides_on_is_good(place: Place) -> None:

@@ -153,7 +153,9 @@ def test_measures_are_taken_of_what_is_stored(place: Place) -> None:
         (RED_PNG, "one-colour"),
         (encoded(Image.new("L", (90, 60), 77)), "one-colour"),
         (encoded(Image.new("RGBA", (90, 60), (9, 9, 9, 0)), "PNG"), "one-colour"),
-        (encoded(noise((2, 1))), ""),
+        (encoded(Image.linear_gradient("L").resize((2, 1)), "PNG"), "one-colour"),
+        (encoded(Image.linear_gradient("L").resize((1, 2)), "PNG"), ""),
+        (encoded(Image.linear_gradient("L").rotate(90).resize((2, 1)), "PNG"), ""),
         (jpeg(), ""),
         (encoded(noise(), "PNG"), ""),
     ],
@@ -373,6 +375,11 @@ def test_a_twin_of_other_limits_is_no_twin(deduping: Place) -> None:
     )
     with pytest.raises(SourceRejected, match="too small"):
         strict.make("b", data)
+    # It may have failed under the new limits itself, and still be stored.
+    known = {"limits": strict.rules.policy.limits, "plan": strict.rules.digest}
+    place.crawl("a", data, **known, failed_at=1.5, outcome="too-small")
+    with pytest.raises(SourceRejected, match="too small"):
+        strict.make("b", data)
 
 
 @pytest.mark.parametrize(
@@ -472,6 +479,19 @@ def test_a_placeholder_that_is_listed_since_is_told_of_a_link(
             place.make("b", data)
     else:
         assert place.make("b", data).placeholder == "listed"
+
+
+def test_a_placeholder_that_is_none_any_more_is_not_told_of_a_link(deduping: Place) -> None:
+    data = jpeg()
+    listed = PlaceholderRules(digests=frozenset({checksum(data)}))
+    assert deduping.under(placeholders=listed).crawl("a", data).placeholder == "listed"
+    other = jpeg()
+    two = deduping.under(placeholders=PlaceholderRules(urls=2))
+    assert [two.crawl(name, other).placeholder for name in "bc"] == ["", "many-urls"]
+    deduping.index.forget([deduping.wanted("b").key])
+    for name, body in (("d", data), ("e", other)):
+        saved = deduping.make(name, body)
+        assert (saved.files, saved.placeholder) == (0, "")
 
 
 def test_a_placeholder_is_none_where_nobody_looks_for_them(deduping: Place) -> None:
