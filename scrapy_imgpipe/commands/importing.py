@@ -147,9 +147,9 @@ class _Look:
         nameless = [one.key for one in about.stored if not one.has_url and not one.key.fingerprint]
         if not nameless or not about.entries:
             return Looked(_KNOWN, path)
-        (record,) = self._place.index.get(nameless)
-        named = self._with_urls(record, about) if record is not None else ()
-        return Looked(_NAMED if named else _KNOWN, path, named)
+        found = self._place.index.get(nameless)
+        named = [one for record in found if record for one in self._with_urls(record, about)]
+        return Looked(_NAMED if named else _KNOWN, path, tuple(named))
 
     def _with_urls(self, record: ImageRecord, about: About) -> tuple[ImageRecord, ...]:
         """Return *record* once for each URL that items tell of these very bytes."""
