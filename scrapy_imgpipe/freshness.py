@@ -101,8 +101,10 @@ def is_known_failure(record: ImageRecord, now: float, policy: Policy) -> bool:
     return (
         record.failed_at > 0
         and age < policy.retry_failed_days * SECONDS_PER_DAY
-        and record.limits == policy.limits
-        and (record.outcome in LASTING_OUTCOMES or record.http_status in LASTING_STATUSES)
+        and (
+            record.http_status in LASTING_STATUSES  # whatever the limits are
+            or (record.outcome in LASTING_OUTCOMES and record.limits == policy.limits)
+        )
     )
 
 

@@ -90,7 +90,9 @@ def test_judges_as_scrapy_does(
         (failed(etag=ETAG, last_modified=DATE, checked_at=NOW), Verdict.REFUSE),
         (failed(http_status=500), Verdict.FETCH),
         (failed(http_status=500, etag=ETAG, last_modified=DATE, checked_at=NOW), Verdict.FETCH),
-        (failed(limits="others"), Verdict.FETCH),
+        (failed(limits="others"), Verdict.REFUSE),  # no limit changes a 404
+        (failed(outcome="too-small", http_status=200), Verdict.REFUSE),
+        (failed(outcome="too-small", http_status=200, limits="others"), Verdict.FETCH),
         (failed(failed_at=NOW - 30 * DAY), Verdict.FETCH),
         # what failed later and is still stored
         (stored(failed_at=NOW - DAY, http_status=404), Verdict.FRESH),

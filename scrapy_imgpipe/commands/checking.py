@@ -104,11 +104,13 @@ class Check:
 
     def _look_at_thumbs(self, compared: Compared) -> None:
         rules, record = self._place.rules, compared.record
+        # what another pipeline has made of it, over the same store, is that one's business
+        ours = not rules.any_thumbs and not self._place.is_of_another(record.plan)
         files = []
         for file in record.renditions:
             files.append(file)
             what, modified, data = self._file(file)
-            if not what and not rules.any_thumbs:
+            if not what and ours:
                 what = "" if rules.digests.get(file.name, file.plan) == file.plan else _OTHER_SIZE
             if what:
                 compared.thumbs[file.name] = file.path, what
@@ -120,7 +122,7 @@ class Check:
         known = {file.name for file in files}
         full = record.full.path if record.full else ""
         for name, path in self._place.certain_thumbs(full, record.url).items():
-            if name not in known:
+            if ours and name not in known:
                 compared.thumbs[name] = path, MISSING
 
     def _file(self, file: Rendition) -> tuple[str, float, bytes | None]:

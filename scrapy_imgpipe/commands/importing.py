@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scrapy_imgpipe.commands.feeds import entries_of
 from scrapy_imgpipe.commands.known import Known
 from scrapy_imgpipe.commands.parallel import chunks, in_threads
-from scrapy_imgpipe.errors import HookFailed, ImagePipeError, IndexFailed
+from scrapy_imgpipe.errors import ImagePipeError, IndexFailed
 from scrapy_imgpipe.imaging import measure
 from scrapy_imgpipe.index import Key
 from scrapy_imgpipe.records import ImageRecord, stamp
@@ -66,6 +66,7 @@ def import_store(place: Place, console: Console, feeds: Sequence[str] = ()) -> i
         with closing(in_threads(look.at, _paths(place, known), place.threads)) as looked:
             for some in chunks(_told(looked, tally, console), _RECORDS):
                 place.index.put(some)
+    place.index.knows_all()
     _sum_up(tally, console)
     return 0
 
@@ -188,10 +189,5 @@ class _Look:
         record = record_of_file(wanted, data, stat, rules)
         if not rules.measures or data is None or not record.format:
             return record
-        try:
-            measured = measure(data, rules.measures, rules.plan.formats)
-        except ImagePipeError:
-            raise
-        except Exception as error:  # noqa: BLE001 - anybody's function
-            raise HookFailed(f"A record function failed: {error!r}") from None
+        measured = measure(data, rules.measures, rules.plan.formats)
         return record._replace(measured=measured)

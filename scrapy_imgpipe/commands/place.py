@@ -38,15 +38,18 @@ class Place:
         rules: what counts for its sources.
         store: its files.
         index: what it knows of them.
+        others: digests of what other pipelines of the project make, which may use the
+            same store.
     """
 
     pipeline: ImagesPipeline
     rules: Rules
     store: Store
     index: Index
+    others: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, pipeline: ImagesPipeline) -> Place:
+    def of(cls, pipeline: ImagesPipeline, others: frozenset[str] = frozenset()) -> Place:
         """Return the place of *pipeline*.
 
         Raises:
@@ -59,7 +62,11 @@ class Place:
             raise StoreFailed(f"A store that is reached through {kind} cannot be listed")
         if rules.index is None:
             raise IndexFailed("IMGPIPE_INDEX is 'off', so nothing is known of this store")
-        return cls(pipeline, rules, rules.store, rules.index)
+        return cls(pipeline, rules, rules.store, rules.index, others)
+
+    def is_of_another(self, plan: str) -> bool:
+        """Return whether *plan* is that of another pipeline, and not of this one."""
+        return plan in self.others and plan != self.rules.digest
 
     @property
     def threads(self) -> int:
@@ -123,9 +130,14 @@ def place_of(settings: Settings, pipeline: str | None = None) -> Place:
         kind = _chosen(crawler.settings, pipeline)
         _check_there(crawler.settings.get("IMAGES_STORE"))
         built: ImagesPipeline = build_from_crawler(kind, crawler)
+        others = [
+            build_from_crawler(other, crawler)._rules().digest  # noqa: SLF001 - as above
+            for other in _enabled(crawler.settings)
+            if other is not kind
+        ]
     except NotConfigured:
         raise SettingError("IMAGES_STORE is not set: name the store with --store DIR") from None
-    return Place.of(built)
+    return Place.of(built, frozenset(others))
 
 
 def _chosen(settings: Settings, path: str | None) -> type[ImagesPipeline]:
@@ -137,13 +149,18 @@ def _chosen(settings: Settings, path: str | None) -> type[ImagesPipeline]:
                 f" scrapy_imgpipe.ImagesPipeline for --pipeline but received {path!r}"
             )
         return kind
-    orders = settings.getdict("ITEM_PIPELINES")
-    enabled = [_loaded(key) for key, order in orders.items() if order is not None]
-    kinds = [kind for kind in enabled if _is_ours(kind)]
+    kinds = _enabled(settings)
     if len(kinds) > 1:
         names = ", ".join(sorted(map(global_object_name, kinds)))
         raise SettingError(f"ITEM_PIPELINES has several: choose one with --pipeline, of {names}")
     return kinds[0] if kinds else ImagesPipeline
+
+
+def _enabled(settings: Settings) -> list[type[ImagesPipeline]]:
+    """Return the image pipelines of the project."""
+    orders = settings.getdict("ITEM_PIPELINES")
+    kinds = [_loaded(key) for key, order in orders.items() if order is not None]
+    return [kind for kind in kinds if _is_ours(kind)]
 
 
 def _loaded(path: Any) -> Any:

@@ -35,7 +35,8 @@ def prune(place: Place, console: Console, *, delete: bool = False, min_age_days:
         place: whose files and records they are.
         console: gets a line for each, and the totals.
         delete: delete these files, and forget these images.
-        min_age_days: younger files are passed over.
+        min_age_days: younger files are passed over, and so are those that are older than
+            the index, which may just not have been told of them.
 
     Raises:
         IndexFailed: the index has no records; everything would go.
@@ -45,8 +46,12 @@ def prune(place: Place, console: Console, *, delete: bool = False, min_age_days:
     place.index.close()  # what refers to what is as old as its opening
     _require_certainty(place)
     before = time.time() - min_age_days * SECONDS_PER_DAY
+    since = place.index.since()
     tally: Counter[str] = Counter()
-    for path, size in _unknown(place, console, before, tally):
+    for path, size, modified in _unknown(place, console, before, tally):
+        if modified < since:
+            tally["older"] += 1
+            continue
         tally["files"] += 1
         tally["bytes"] += size
         console.line(path, "belongs to no image", f"{size} bytes")
@@ -81,8 +86,8 @@ def _require_certainty(place: Place) -> None:
 
 def _unknown(
     place: Place, console: Console, before: float, tally: Counter[str]
-) -> Iterator[tuple[str, int]]:
-    """Yield path and bytes of files that no record refers to."""
+) -> Iterator[tuple[str, int, float]]:
+    """Yield path, bytes and time of files that no record refers to."""
     for paths in chunks(place.store.list(), _PATHS):
         console.seen(len(paths))
         tally["all"] += len(paths)
@@ -94,7 +99,7 @@ def _unknown(
         for path in unknown:
             stat = place.store.stat(path)
             if stat is not None and stat.modified < before:
-                yield path, stat.bytes
+                yield path, stat.bytes, stat.modified
 
 
 def _gone(place: Place, console: Console) -> Iterator[ImageRecord]:
@@ -120,6 +125,11 @@ def _sum_up(tally: Counter[str], console: Console, *, delete: bool) -> None:
         f" {tally['gone']:,} images {'forgotten' if delete else 'gone'}"
         f"{_rest(tally, delete=delete)}"
     )
+    if tally["older"]:
+        console.line(
+            f"{tally['older']:,} files are older than the index, which may just not have been told"
+            " of them: run 'scrapy imgpipe import' first"
+        )
 
 
 def _rest(tally: Counter[str], *, delete: bool) -> str:

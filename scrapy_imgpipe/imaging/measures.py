@@ -64,6 +64,10 @@ def mean_brightness(image: Image.Image) -> dict[str, float]:
 READY: Final[Mapping[str, Measure]] = MappingProxyType({"mean_brightness": mean_brightness})
 
 
+#: Key of what went wrong with a measure, the last one of several.
+ERROR: Final = "record_error"
+
+
 def measure(
     data: bytes, measures: Sequence[Measure], formats: Collection[str] = DEFAULT_FORMATS
 ) -> dict[str, Any]:
@@ -86,13 +90,12 @@ def measure(
     Returns:
         Plain dicts, lists, text, numbers, booleans and None. Scalars and arrays of
         NumPy and its like become numbers and lists, NaN and the infinities None;
-        keys, and values of any other type, become their ``str()``.
+        keys, and values of any other type, become their ``str()``. What a function
+        raised, or that it gave no mapping, stands under :data:`ERROR`.
 
     Raises:
         SourceRejected: ``not-an-image``, ``format-not-allowed`` or ``too-many-pixels``.
         ImageBroken: the bytes do not decode to their end.
-        TypeError: a function returned no mapping.
-        Exception: whatever a function raised, as it is.
     """
     if not measures:
         return {}
@@ -103,7 +106,10 @@ def measure(
         del data  # an error keeps this frame, but not the body
     try:
         for function in measures:
-            found.update(_asked(function, image))
+            try:
+                found.update(_asked(function, image))
+            except Exception as error:  # noqa: BLE001 - it costs its answer, not the picture
+                found[ERROR] = f"{type(error).__name__}: {error}"
     finally:
         image.close()  # nor the bitmap
     return found

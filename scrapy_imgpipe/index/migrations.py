@@ -40,6 +40,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             placeholder TEXT NOT NULL,
             measured TEXT NOT NULL
         )""",
+        "CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+        "INSERT INTO about VALUES ('since', CAST(strftime('%s', 'now') AS REAL))",
         "CREATE INDEX source_content ON source (content) WHERE content IS NOT NULL",
     ),
 )

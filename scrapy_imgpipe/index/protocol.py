@@ -66,6 +66,15 @@ class Index(Protocol):
         The answer may be as old as the first call, until :meth:`close`.
         """
 
+    def since(self) -> float:
+        """Return the time from which on this index was told of everything that was stored.
+
+        Unix seconds: when it was made, or 0 after :meth:`knows_all`.
+        """
+
+    def knows_all(self) -> None:
+        """Take note that this index has been told of all files of its store."""
+
     def count(self) -> int:
         """Return how many records there are."""
 

@@ -179,6 +179,17 @@ class SqliteIndex:
 
         return {path for (path,) in self._do(ask)}
 
+    def since(self) -> float:
+        """Return from when on it was told of everything, Unix seconds."""
+        query = "SELECT value FROM about WHERE name = 'since'"
+        rows = self._do(lambda connection: connection.execute(query).fetchall())
+        return float(rows[0][0]) if rows else time.time()
+
+    def knows_all(self) -> None:
+        """Take note that it has been told of all files."""
+        query = "UPDATE about SET value = 0 WHERE name = 'since'"
+        self._do(lambda connection: connection.execute(query))
+
     def count(self) -> int:
         """Return how many records there are; reads all of the file's pages."""
         query = "SELECT count(*) FROM source"

@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from scrapy_imgpipe.report import COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scrapy_imgpipe.tasks import Found, Saved, Wanted
+
+
+#: What a record function gives under a name that is a column's goes into another one.
+_NAMES = {column.name: f"record_{column.name}" for column in COLUMNS}
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +32,7 @@ class Work:
         wanted: what was looked for.
         found: what was found.
         conditional: whether it is asked only for what has changed.
+        unchanged: whether the URL that was asked says that nothing has changed.
         path: of its full image, as ``file_path`` said it with the response.
         thumbs: of its thumbnails, as ``thumb_path`` said it, where it is ``async``.
         saved: what was stored.
@@ -46,6 +53,7 @@ class Work:
     wanted: Wanted | None = None
     found: Found | None = None
     conditional: bool = False
+    unchanged: bool = False
     path: str = ""
     thumbs: Mapping[str, str] = field(default_factory=dict)
     saved: Saved | None = None
@@ -121,7 +129,7 @@ class Ask:
             "seconds_rendering": rendering,
             "seconds_storing": storing,
             "finished": finished,
-            **self.measured,
+            **{_NAMES.get(name, name): value for name, value in self.measured.items()},
         }
 
     @property

@@ -92,7 +92,7 @@ def judged(error: Exception, *, downloaded: bool) -> Exception:
 
 def level_of(error: Exception) -> tuple[int, Exception | None]:
     """Return the level, and the error itself where its traceback helps."""
-    if isinstance(error, SourceRejected):
+    if isinstance(error, SourceRejected) or getattr(error, "imgpipe_known", False):
         return logging.DEBUG, None
     if isinstance(error, StoreFailed):
         return logging.ERROR, None
@@ -105,6 +105,8 @@ def words_of(error: Exception) -> tuple[str, str]:
     """Return the two words of Scrapy's log lines for this kind of error."""
     if isinstance(error, ImagePipeError) and error.code == "filtered":
         return "filtered", "Not downloading image"
+    if getattr(error, "imgpipe_known", False):
+        return "known", "Not downloading image"
     if isinstance(error, DownloadFailed):
         return getattr(error, "imgpipe_words", ("unknown-error", "Error downloading image"))
     if isinstance(error, (ImagePipeError, FileException)):

@@ -28,7 +28,7 @@ from scrapy_imgpipe.errors import (
 )
 from scrapy_imgpipe.freshness import Verdict, conditional_headers, judge
 from scrapy_imgpipe.index import Key
-from scrapy_imgpipe.pipeline.failures import error_in, one_line
+from scrapy_imgpipe.pipeline.failures import error_in, mark, one_line
 from scrapy_imgpipe.pipeline.hooks import is_overridden
 from scrapy_imgpipe.pipeline.knowledge import failed_record, renewed_record, stored_record
 from scrapy_imgpipe.pipeline.log import is_heard
@@ -257,7 +257,7 @@ class Finding(Naming):
     ) -> FileInfo | None:
         work, rules = self._work(request), self._rules()
         old = work.found.record if work.found is not None else None
-        if old is None or work.wanted is None:
+        if old is None or work.wanted is None or not work.unchanged:
             return None
         record = renewed_record(old, work)
         await self.knowledge.put(record)
@@ -293,9 +293,13 @@ _CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-
 
 def known_failure(record: ImageRecord) -> ImagePipeError:
     """Return the error that *record* ended with, for a source that is not asked again."""
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.failed_at))
-    reason = f"{record.reason} (not asked again since {when})"
+    reason = record.reason
+    if record.failed_at:
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.failed_at))
+        reason = f"{reason} (not asked again since {when})"
     for kind in (SourceRejected, DownloadFailed):
         if record.outcome in kind.codes:
-            return kind(reason, record.outcome)
+            error = kind(reason, record.outcome)
+            mark(error, known=True)
+            return error
     return HookFailed(reason)

@@ -235,7 +235,7 @@ class SourceFlow(Asking):
             self._modify_media_request(request)
             response = await self._downloaded(request, work)
             downloaded = True
-            if work.conditional and work.http_status == _NOT_MODIFIED:
+            if work.unchanged or (work.conditional and work.http_status == _NOT_MODIFIED):
                 return _UNCHANGED, None
             self.turns.landed(ticket, *self._weights(response))
             await self.turns.turn_of(ticket)
@@ -277,7 +277,10 @@ class SourceFlow(Asking):
         if isinstance(response, Response):  # who overrides media_downloaded takes anything
             work.http_status = response.status
             work.bytes_in += len(response.body)
-            work.etag, work.last_modified = validators(response)
+            # validators are those of the URL that answered (RFC 9110, 8.8)
+            same = response.url == request.url
+            work.etag, work.last_modified = validators(response) if same else ("", "")
+            work.unchanged = same and work.conditional and response.status == _NOT_MODIFIED
         return response
 
     def _weights(self, response: Response) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from scrapy.utils.defer import ensure_awaitable
 
@@ -23,6 +24,7 @@ from scrapy_imgpipe.pipeline.answers import refusal
 from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.finding import Finding
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
+from scrapy_imgpipe.pipeline.latest import LatestResults
 from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.promises import Promise, keep, new_promise
 from scrapy_imgpipe.records import result_of
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from scrapy.pipelines.media import FileInfo, MediaPipeline
 
     from scrapy_imgpipe.pipeline.asks import Work
+
+#: Contents whose URLs are counted at a time; what many URLs have is met again soon.
+_MOST_MET = 10_000
 
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +50,8 @@ class Rendering(Finding):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._contents: dict[str, list[Promise]] = {}  # being rendered, and who waits
+        # URLs of each host and content
+        self._met: LatestResults[tuple[str | None, str], int] = LatestResults(_MOST_MET)
 
     def _check_response(self, response: Response) -> None:
         refused = refusal(response, self.options.statuses)
@@ -74,8 +81,9 @@ class Rendering(Finding):
             path = work.path or await self._full_path(request, response, info, item)
             thumbs = await self._thumb_paths(request, response, info, item)
             source = replace(source, full=path, thumbs=thumbs)
-            if rules.dedupe:
-                source = replace(source, content=await self._turn_of_content(body, work))
+            if rules.dedupe or rules.placeholders.urls:
+                content = await self._turn_of_content(body, work, alone=rules.dedupe)
+                source = replace(source, content=content, urls=self._urls_of(content, request))
             if rules.store is not None:
                 return await self.workers.render(tasks.make_and_save, body, source, rules)
             if rules.dedupe:
@@ -89,9 +97,17 @@ class Rendering(Finding):
             await self._persist(output, info)
         return made.saved
 
-    async def _turn_of_content(self, body: bytes, work: Work) -> str:
-        """Return the MD5 of *body*, once no equal bytes are being rendered."""
+    def _urls_of(self, content: str, request: Request) -> int:
+        """Return behind how many URLs of the host this crawl has met *content*, this one too."""
+        key = (urlsplit(request.url).hostname, content)
+        urls = self._met[key] = self._met.get(key, 0) + 1
+        return urls
+
+    async def _turn_of_content(self, body: bytes, work: Work, *, alone: bool) -> str:
+        """Return the MD5 of *body*; where it is to be *alone*, once no equal bytes are rendered."""
         content = await self.workers.run(tasks.content_of, body)
+        if not alone:
+            return content
         while content in self._contents:
             promise = new_promise()
             self._contents[content].append(promise)

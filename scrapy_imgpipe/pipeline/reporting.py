@@ -13,14 +13,15 @@ import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from itemadapter import ItemAdapter
 from scrapy.utils.asyncio import call_later
 
 from scrapy_imgpipe.batches import Batches
 from scrapy_imgpipe.compat import current_page
-from scrapy_imgpipe.errors import ImagePipeError
+from scrapy_imgpipe.errors import ImagePipeError, StoreFailed
+from scrapy_imgpipe.imaging.measures import ERROR
 from scrapy_imgpipe.pipeline.asks import Ask
 from scrapy_imgpipe.pipeline.sources import asked_url
 from scrapy_imgpipe.records import Outcome, failed_result
@@ -45,6 +46,8 @@ _MOST_WAITING = 5000
 
 #: How long a row waits for others, in seconds.
 _SECONDS = 1.0
+
+_being_written: WeakValueDictionary[str, Reporting] = WeakValueDictionary()
 
 _of_crawl: WeakKeyDictionary[Crawler, dict[str, Reporting]] = WeakKeyDictionary()
 
@@ -71,7 +74,7 @@ class Reporting:
         self._rows: list[dict[str, Any]] = []
         self._timer: CallLaterResult | None = None
         self._file: ReportFile | None = None
-        self._failed = False
+        self._failed = self._error_said = False
         self._continues = _is_continued(crawler)
         self._workers = Workers(1, "thread")
         self._batches: Batches[list[dict[str, Any]]] = Batches(self._write, 1)
@@ -108,6 +111,14 @@ class Reporting:
         if ask not in self._open:
             return
         del self._open[ask]
+        if ERROR in ask.measured and not self._error_said:
+            self._error_said = True
+            _logger.warning(
+                "A record function failed: %s (%s); see the column %s",
+                ask.measured[ERROR],
+                ask.url,
+                ERROR,
+            )
         self._rows.append(ask.row(result, timestamp(time.time())))
         if len(self._rows) >= _BATCH:
             self._flush()
@@ -158,14 +169,20 @@ class Reporting:
         try:
             if self._file is None:
                 self._file = self._opened()  # no ask at all is a report, too
-            if self._file is not None:
-                self._file.close()
+            self._file.close()
+            for place in [place for place, by in _being_written.items() if by is self]:
+                del _being_written[place]
         except (ImagePipeError, OSError) as error:
             self._fail(error)
 
     def _opened(self) -> ReportFile:
         spider = self._crawler.spider
         path = expand(self._path, spider.name if spider else "", self._began)
+        place = os.path.abspath(path)  # noqa: PTH100
+        if _being_written.setdefault(place, self) is not self:
+            raise StoreFailed(
+                f"Another crawl of this process writes {path!r}; put %(name)s into its name"
+            )
         return open_report(path, append=self._continues)
 
     def _fail(self, error: Exception) -> None:

@@ -26,6 +26,12 @@ _SHOWN_CHARACTERS = 200
 #: Key in ``meta`` of the URLs to try when a request fails.
 CANDIDATES = "imgpipe_candidates"
 
+#: Key in ``meta`` of a URL as the item has it, where the request has another.
+ENTRY = "imgpipe_entry"
+
+#: Candidates of one entry that are tried; no page has as many for one picture.
+_MOST = 32
+
 _PREFIX = "imgpipe-unusable://entry/"
 
 _lenient: ContextVar[bool] = ContextVar("imgpipe_lenient", default=False)
@@ -123,6 +129,8 @@ def asked_url(request: object) -> str:
     """Return what the item had in the place of *request*: a URL, or anything as text."""
     if isinstance(request, UnusableRequest):
         return request.entry
+    if isinstance(request, Request) and ENTRY in request.meta:
+        return str(request.meta[ENTRY])
     return request.url if isinstance(request, Request) else _shown(request)
 
 
@@ -134,7 +142,7 @@ def candidates_after(request: object) -> list[Request]:
     if not isinstance(request, Request):
         return []
     urls = request.meta.pop(CANDIDATES, ())
-    return [request.replace(url=url, meta=dict(request.meta)) for url in urls]
+    return [request.replace(url=url, meta={**request.meta, ENTRY: entry}) for url, entry in urls]
 
 
 def _request(entry: object) -> Request:
@@ -147,17 +155,20 @@ def _request(entry: object) -> Request:
         reason = requests[0].reason if requests else "Expected a URL but the list is empty"  # type: ignore[attr-defined]
         return _unusable(entry, reason)
     if usable[1:]:
-        usable[0].meta[CANDIDATES] = tuple(request.url for request in usable[1:])
+        usable[0].meta[CANDIDATES] = tuple((r.url, asked_url(r)) for r in usable[1:_MOST])
     return usable[0]
 
 
 def _request_of_one(entry: object) -> Request:
     try:
-        return Request(check_entry(entry), callback=NO_CALLBACK)
+        request = Request(check_entry(entry), callback=NO_CALLBACK)
     except SourceRejected as error:
         return _unusable(entry, error.reason)
     except ValueError as error:  # what Request itself refuses
         return _unusable(entry, f"Expected an absolute URL but received {_shown(entry)}: {error}")
+    if request.url != entry:  # Request escapes what a URL may not have
+        request.meta[ENTRY] = entry
+    return request
 
 
 def _unusable(entry: object, reason: str) -> UnusableRequest:

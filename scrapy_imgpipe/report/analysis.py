@@ -215,7 +215,7 @@ def _values(report: int, row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["url"],
         _host(row["url"] or ""),
         outcome,
-        outcome in SUCCESSES,
+        outcome in SUCCESSES and row.get("status") != "failed",  # who joined a failure
         row["checksum"],
         row["bytes_in"] or 0,
         row["bytes_stored"] or 0,

@@ -11,6 +11,7 @@ columns that were known when it was written.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ PART_ROWS = 50_000
 
 #: Bytes of a full part, as Arrow has it in memory; on disk it is a fraction.
 PART_BYTES = 16 << 20
+
+#: Seconds after which what is gathered becomes a part with the next rows.
+PART_SECONDS = 60.0
 
 # Python's dicts take ten times what Arrow's columns take, so few of them wait.
 _CHUNK_ROWS = 1000
@@ -57,6 +61,7 @@ class ParquetReport:
         self._chunks: list[Any] = []
         self._bytes = 0  # of the chunks
         self._count = 0  # of all rows for the next part
+        self._begun = 0.0  # when the first of them came
         with said("open", folder):
             folder.mkdir(exist_ok=True)
             (folder / _TEMPORARY).unlink(missing_ok=True)
@@ -69,6 +74,8 @@ class ParquetReport:
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Gather the batch; write a part when enough is there."""
         with said("write", self._folder, self._arrow.ArrowException):
+            if not self._count:
+                self._begun = time.monotonic()
             for row in rows:
                 cells = clean(row)
                 self._rows.append(cells)
@@ -78,6 +85,8 @@ class ParquetReport:
                     self._pack()
                 if self._count >= self._part_rows or self._bytes >= PART_BYTES:
                     self._finish_part()
+            if self._count and time.monotonic() - self._begun >= PART_SECONDS:
+                self._finish_part()
 
     def close(self) -> None:
         """Write what is gathered as the last part."""

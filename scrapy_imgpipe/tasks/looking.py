@@ -17,6 +17,7 @@ from scrapy_imgpipe.imaging import fit_inside, inspect, rendering_bytes
 from scrapy_imgpipe.index import Key
 from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.records import ImageRecord, Outcome, Rendition, checksum, stamp
+from scrapy_imgpipe.tasks.kinds import kind_of_record
 from scrapy_imgpipe.tasks.outputs import Output, stored_file
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def look_up(sought: Sequence[Wanted], rules: Rules) -> list[Found | Exception]:
     found: list[Found | Exception] = []
     for wanted, record in zip(sought, records, strict=True):
         try:
-            one = found_of(wanted, record, rules, now)
+            one = _with_kind(found_of(wanted, record, rules, now), wanted, rules)
         except Exception as error:  # noqa: BLE001 - raised by who asked
             found.append(error)
         else:
@@ -89,12 +90,25 @@ def look_up(sought: Sequence[Wanted], rules: Rules) -> list[Found | Exception]:
     return found
 
 
+def _with_kind(found: Found, wanted: Wanted, rules: Rules) -> Found:
+    """Say which kind of placeholder is there by the rules of today, and refuse it if asked to."""
+    record = found.record
+    if found.verdict is not Verdict.FRESH or record is None:
+        return found
+    kind = kind_of_record(record, wanted.url, rules)
+    if kind and rules.placeholders.refused:
+        reason = f"The picture is a placeholder ({kind})"
+        refused = record._replace(outcome=Outcome.PLACEHOLDER, reason=reason, placeholder=kind)
+        return Found(Verdict.REFUSE, refused)
+    if kind == record.placeholder:
+        return found
+    return found._replace(record=record._replace(placeholder=kind))
+
+
 def found_of(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: float) -> Found:
     """Judge one source by its *record* and its files."""
     policy = rules.policy
     if record is not None and record.full is not None:
-        if record.placeholder and rules.placeholders.refused:
-            return _not_there(record, policy, now)  # it was kept under other settings
         if rules.store is None:
             return _judged(wanted, record, rules, now)
         there = rules.store.stat(record.full.path)

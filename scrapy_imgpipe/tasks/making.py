@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from scrapy_imgpipe.errors import IndexFailed, SourceRejected, StoreFailed
+from scrapy_imgpipe.errors import SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import measure, render
 from scrapy_imgpipe.records import checksum, stamp
 from scrapy_imgpipe.stores import Linking
+from scrapy_imgpipe.tasks.kinds import Seen, alike, kind_of, kind_of_record
 from scrapy_imgpipe.tasks.looking import is_as_recorded
 from scrapy_imgpipe.tasks.outputs import Output, Saved, output_of, stored_file
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 #: Most records of equal bytes that are looked at.
 _MOST_ALIKE = 64
 
-_MANY_URLS = "many-urls"
-_LISTED = "listed"
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -36,12 +33,14 @@ class Source:
         full: path of the full image.
         thumbs: path of each thumbnail by name.
         content: MD5 of its bytes, where that is known already.
+        urls: how many URLs of its host have had these bytes in this crawl.
     """
 
     url: str
     full: str = ""
     thumbs: Mapping[str, str] = field(default_factory=dict)
     content: str = ""
+    urls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,8 @@ def prepare(
     full = outputs[0]
     content = source.content or checksum(data)
     digest = content if full.data is data else checksum(full.data)
-    kind = _placeholder(full, content, digest, source.url, rules)
+    seen = ("1x1" if full.width == full.height == 1 else "") or full.uniform * "one-colour"
+    kind = kind_of(Seen(content, digest, source.url, seen, source.urls), rules)
     if kind and rules.placeholders.refused:
         raise SourceRejected(f"The picture is a placeholder ({kind})", "placeholder")
     measured = {}
@@ -142,11 +142,11 @@ def twin_of(source: Source, rules: Rules) -> ImageRecord | None:
 
     It says which kind of placeholder *source* is. None also where that is refused.
     """
-    alike = _alike(source.content, _MOST_ALIKE, rules)
-    twin = next((record for record in alike if _is_as_made_now(record, rules)), None)
+    records = alike(source.content, _MOST_ALIKE, rules)
+    twin = next((record for record in records if _is_as_made_now(record, rules)), None)
     if twin is None:
         return None
-    kind = _placeholder_of_twin(twin, source, rules)
+    kind = kind_of_record(twin, source.url, rules, source.urls)
     return None if kind and rules.placeholders.refused else twin._replace(placeholder=kind)
 
 
@@ -206,50 +206,3 @@ def _with_stats(saved: Saved, stats: Sequence[Stat], seconds: float) -> Saved:
 def _files(saved: Saved) -> list[Rendition]:
     assert saved.full is not None  # noqa: S101 - prepare() gave it
     return [saved.full, *saved.renditions]
-
-
-def _placeholder(full: Output, content: str, digest: str, url: str, rules: Rules) -> str:
-    """Return which kind of placeholder *full* is, or nothing."""
-    sought = rules.placeholders
-    if not sought.sought:
-        return ""
-    if _is_listed(content, digest, rules):
-        return _LISTED
-    if full.width == full.height == 1:
-        return "1x1"
-    if full.uniform:
-        return "one-colour"
-    return _MANY_URLS if _has_many_urls(content, url, rules) else ""
-
-
-def _placeholder_of_twin(twin: ImageRecord, source: Source, rules: Rules) -> str:
-    """Return which kind of placeholder *source* is, told from what is known of *twin*."""
-    sought = rules.placeholders
-    if not sought.sought:
-        return ""
-    if twin.full is not None and _is_listed(source.content, twin.full.checksum, rules):
-        return _LISTED
-    if twin.placeholder not in {_LISTED, _MANY_URLS, ""}:
-        return twin.placeholder
-    return _MANY_URLS if _has_many_urls(source.content, source.url, rules) else ""
-
-
-def _is_listed(content: str, digest: str, rules: Rules) -> bool:
-    return not rules.placeholders.digests.isdisjoint({content, digest})
-
-
-def _alike(content: str, most: int, rules: Rules) -> list[ImageRecord]:
-    """Return what came as equal bytes; nothing where the index fails, which others say."""
-    try:
-        return rules.index.alike(content, most) if rules.index else []
-    except IndexFailed:
-        return []
-
-
-def _has_many_urls(content: str, url: str, rules: Rules) -> bool:
-    if not rules.placeholders.urls:
-        return False
-    alike = _alike(content, _MOST_ALIKE + rules.placeholders.urls, rules)
-    host = urlsplit(url).hostname
-    others = {record.url for record in alike if urlsplit(record.url).hostname == host}
-    return len(others | {url}) >= rules.placeholders.urls

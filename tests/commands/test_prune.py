@@ -38,7 +38,13 @@ def store(tmp_path):
     crawled(tmp_path, {url: jpeg() for url in URLS}, IMAGES_THUMBS=THUMBS)
     for path in (tmp_path / "store").rglob("*.jpg"):
         make_old(path)
+    index_of(tmp_path).knows_all()
     return tmp_path / "store"
+
+
+def index_of(tmp_path):
+    """Return the index of *tmp_path*, whose file has one name in these tests."""
+    return crawl_of(tmp_path).pipeline.knowledge.index
 
 
 def make_old(path, days=2):
@@ -55,6 +61,20 @@ def add(store, path, data=b"12345", days=2):
 
 def files(store):
     return {path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file()}
+
+
+def test_what_is_older_than_the_index_is_left_until_it_was_told_of_all_files(tmp_path):
+    crawled(tmp_path, {url: jpeg() for url in URLS[1:]}, IMAGES_THUMBS=THUMBS)
+    old = add(tmp_path / "store", "full/of-a-lost-index.jpg", jpeg())
+    for _ in range(2):
+        _, (line, hint) = run(tmp_path, prune, delete=True, IMAGES_THUMBS=THUMBS)
+        assert line.startswith("0 of ")
+        assert hint.startswith("1 files are older than the index")
+        assert old in files(tmp_path / "store")
+    index_of(tmp_path).knows_all()
+    _, lines = run(tmp_path, prune, delete=True, IMAGES_THUMBS=THUMBS)
+    assert len(lines) == 2
+    assert old not in files(tmp_path / "store")
 
 
 def test_a_tidy_store_loses_nothing(tmp_path, store):

@@ -11,9 +11,11 @@ Every test uses only the protocol. What another process sees is each index's own
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -87,7 +89,8 @@ def is_good_text(text: str) -> bool:
 def as_kept(record: ImageRecord, found: ImageRecord | None) -> ImageRecord:
     """Return *record* with the texts of *found* where its own are no good."""
     bad = [name for name in LOOSE if not is_good_text(getattr(record, name))]
-    return record._replace(**{name: str(getattr(found, name)) for name in bad})
+    texts: dict[str, Any] = {name: str(getattr(found, name)) for name in bad}
+    return record._replace(**texts)
 
 
 class IndexContract:
@@ -146,7 +149,7 @@ class IndexContract:
     # One index for all examples: what is left of the others makes it harder.
     @settings(
         deadline=None,
-        max_examples=60,
+        max_examples=40,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.differing_executors,
@@ -264,6 +267,11 @@ class IndexContract:
         name = "full/1.jpg"
         keys = [Key("f1", name), Key("", name), Key("f2", name), Key("f1", "full/2.jpg")]
         assert index.get(keys) == [imported(1), imported(1), imported(1), None]
+
+    def test_says_since_when_it_was_told_of_everything(self, index: Index) -> None:
+        assert time.time() - 3600 < index.since() <= time.time()
+        index.knows_all()
+        assert index.since() == 0
 
     def test_the_first_fingerprint_replaces_an_import(self, index: Index) -> None:
         index.put([imported(1), imported(2)])

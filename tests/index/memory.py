@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from scrapy_imgpipe.errors import IndexFailed
@@ -19,8 +20,9 @@ class MemoryIndex:
     """
 
     def __init__(self, shared: MemoryIndex | None = None) -> None:
-        self._known: dict[Key, ImageRecord] = {} if shared is None else shared._known
-        self._lock = threading.Lock() if shared is None else shared._lock
+        self._known: dict[Key, ImageRecord] = shared._known if shared else {}
+        self._since = time.time()
+        self._lock: threading.Lock = shared._lock if shared else threading.Lock()
 
     def get(self, keys: Sequence[Key]) -> list[ImageRecord | None]:
         with self._lock:
@@ -56,6 +58,12 @@ class MemoryIndex:
     def refers_to(self, paths: Sequence[str]) -> set[str]:
         used = {file.path for record in self.records() for file in record.files}
         return used.intersection(paths)
+
+    def since(self) -> float:
+        return self._since
+
+    def knows_all(self) -> None:
+        self._since = 0.0
 
     def count(self) -> int:
         return len(self._known)

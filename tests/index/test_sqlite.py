@@ -583,7 +583,7 @@ def test_a_directory_in_its_place(
 def test_a_file_in_the_place_of_its_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for below in ("index.sqlite", "deeper/index.sqlite"):
-        reason = failure_of(SqliteIndex(tmp_path / "file" / below), SqliteIndex.count)
+        reason = failure_of(SqliteIndex(tmp_path / "file" / below), DEEDS["count"])
         assert "File exists" in reason or "Not a directory" in reason
 
 

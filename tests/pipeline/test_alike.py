@@ -195,6 +195,22 @@ def test_the_same_bytes_behind_many_urls_of_a_host_are_a_placeholder(tmp_path, d
     assert kinds == [None, None, *["many-urls"] * 3, None, None]
 
 
+def test_many_urls_that_are_asked_for_together_are_counted_and_later_all_are_known(tmp_path):
+    asked = urls(5)
+    settings = {"IMGPIPE_PLACEHOLDER_URLS": 3}
+    with Crawl(tmp_path, dict.fromkeys(asked, jpeg()), **settings) as crawl:
+        images = crawl.images(*asked)
+    assert [image.get("placeholder") for image in images].count("many-urls") == 3
+    with Crawl(tmp_path, **settings) as crawl:
+        images = crawl.images(*asked)
+    assert {image["placeholder"] for image in images} == {"many-urls"}
+    with Crawl(tmp_path, **settings, IMGPIPE_PLACEHOLDERS="refuse") as crawl:
+        assert crawl.images(*asked) == []
+    assert (crawl.outcomes(), crawl.site.asked) == ({"placeholder": 5}, [])
+    with Crawl(tmp_path, IMGPIPE_PLACEHOLDERS="off") as crawl:
+        assert not any("placeholder" in image for image in crawl.images(*asked))
+
+
 def test_a_placeholder_of_many_urls_is_refused_from_then_on(tmp_path):
     asked = urls(4)
     settings = {"IMGPIPE_PLACEHOLDER_URLS": 3, "IMGPIPE_PLACEHOLDERS": "refuse"}

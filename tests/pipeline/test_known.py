@@ -262,6 +262,26 @@ def test_conditions_of_the_user_are_left_alone_and_a_304_to_them_is_a_failure(tm
     assert (image["outcome"], image["reason"]) == ("http-status", "download-error: HTTP status 304")
 
 
+def test_a_redirect_that_leads_elsewhere_now_is_no_renewal(tmp_path):
+    there = ["http://cdn.example/1.jpg"]
+    bodies = {"http://cdn.example/1.jpg": jpeg(), "http://cdn.example/2.jpg": jpeg()}
+
+    def redirected(request):
+        if request.headers.get("If-None-Match"):
+            return Response(there[0], status=304, request=request)
+        return Response(there[0], body=bodies[there[0]], headers={"ETag": '"1"'}, request=request)
+
+    once(tmp_path, {URL: Origin(jpeg())})  # it has answered by itself before
+    make_older(tmp_path, 91)
+    image, *_ = once(tmp_path, {URL: redirected})
+    assert image["status"] == "downloaded"
+    there[0] = "http://cdn.example/2.jpg"
+    make_older(tmp_path, 91)
+    image, *_ = once(tmp_path, {URL: redirected})
+    assert image["status"] == "downloaded"
+    assert (tmp_path / "store" / image["path"]).read_bytes() == bodies[there[0]]
+
+
 def test_a_file_that_goes_while_its_origin_is_asked_is_downloaded(tmp_path):
     origin = Origin(jpeg())
     first, *_ = once(tmp_path, {URL: origin})

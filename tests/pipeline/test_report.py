@@ -189,12 +189,56 @@ def test_record_functions_that_come_later_are_called_for_what_is_stored(tmp_path
         assert row["mean_brightness"] > 0
 
 
-def test_a_record_function_that_raises_costs_its_source_and_says_so(tmp_path, report, caplog):
+def test_a_record_function_that_raises_costs_its_answer_and_says_so_once(tmp_path, report, caplog):
     settings = {"IMGPIPE_REPORT": str(report), "IMGPIPE_RECORD": [broken_function]}
+    with Crawl(tmp_path, {A: jpeg(), B: jpeg()}, **settings) as crawl:
+        assert len(crawl.images(A, B)) == 2
+    for row in read_rows(report):
+        assert (row["outcome"], row["record_error"]) == ("stored", "ValueError: mine")
+    (line,) = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert line.getMessage().startswith("A record function failed: ValueError: mine (")
+
+
+def test_a_record_function_cannot_take_the_place_of_a_column(tmp_path, report):
+    settings = {
+        "IMGPIPE_REPORT": str(report),
+        "IMGPIPE_RECORD": [lambda image: {"url": "mine", "status": 3}],
+    }
     with Crawl(tmp_path, {A: jpeg()}, **settings) as crawl:
         crawl.images(A)
     (row,) = read_rows(report)
-    assert (row["outcome"], row["reason"]) == ("hook-failed", "ValueError: mine")
+    assert (row["url"], row["status"]) == (A, "downloaded")
+    assert (row["record_url"], row["record_status"]) == ("mine", 3)
+
+
+def test_a_url_is_reported_as_the_item_has_it(tmp_path, report):
+    entry = f"{SITE}/ü 1.jpg"
+    with Crawl(tmp_path, {f"{SITE}/%C3%BC%201.jpg": jpeg()}, IMGPIPE_REPORT=str(report)) as crawl:
+        (image,) = crawl.images(entry)
+        crawl.images([f"{SITE}/no ü.jpg", entry])
+    assert image["url"] == f"{SITE}/%C3%BC%201.jpg"
+    assert [row["url"] for row in read_rows(report)] == [entry, entry]
+
+
+def test_two_crawls_at_once_do_not_write_one_report(tmp_path, caplog):
+    report = str(tmp_path / "report.jsonl")
+    with Crawl(tmp_path, {A: jpeg()}, IMGPIPE_REPORT=report) as one:
+        one.images(A)
+        asyncio.run(flushed(one))
+        with Crawl(tmp_path, {B: jpeg()}, IMGPIPE_REPORT=report) as other:
+            other.images(B)
+        one.images(C)
+    assert [row["url"] for row in read_rows(report)] == [A, C]
+    (line,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert "Another crawl of this process" in line.getMessage()
+    with Crawl(tmp_path, {A: jpeg()}, IMGPIPE_REPORT=report) as later:
+        later.images(A)
+    assert len(list(read_rows(report))) == 1
+
+
+async def flushed(crawl):
+    crawl.pipeline.reporting._flush()
+    await crawl.pipeline.reporting._batches.drained()
 
 
 def test_two_pipelines_of_one_crawl_share_a_report(tmp_path, report):

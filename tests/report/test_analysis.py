@@ -260,3 +260,18 @@ def test_memory_does_not_grow_with_the_reports(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
+
+
+def test_who_joined_a_failure_failed_too(report):
+    rows = [
+        ask("https://a.example/1", "http-status", status="failed"),
+        ask("https://a.example/1", "joined", status="failed"),
+        ask("https://a.example/2", status="downloaded"),
+        ask("https://a.example/2", "joined", status="downloaded"),
+    ]
+    before = [ask("https://a.example/1"), ask("https://a.example/2")]
+    with Analysis(report(rows)) as analysis:
+        assert analysis.totals().failed == 2
+        assert list(analysis.failed_urls()) == ["https://a.example/1"]
+    with Analysis(report(before), report(rows)) as analysis:
+        assert analysis.comparison().newly_failing == Found(1, ("https://a.example/1",))

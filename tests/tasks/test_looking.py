@@ -466,7 +466,7 @@ def test_a_lasting_failure_is_not_asked_again(place: Place) -> None:
         ({"http_status": 503}, POLICY),
         ({"http_status": 0, "outcome": "download-failed"}, POLICY),
         ({}, Policy(90, 0, "limits")),
-        ({}, Policy(90, 30, "others")),
+        ({"http_status": 200, "outcome": "too-small"}, Policy(90, 30, "others")),
     ],
 )
 def test_other_failures_are_asked_again(
@@ -652,7 +652,12 @@ def test_a_placeholder_is_kept_until_they_are_refused(place: Place) -> None:
     assert record.placeholder == "one-colour"
     assert place.look("a") == Found(Verdict.FRESH, record)
     refusing = place.under(placeholders=PlaceholderRules(refused=True))
-    assert refusing.look("a") == Found(Verdict.FETCH, record)
+    found = refusing.look("a")
+    assert found.verdict is Verdict.REFUSE
+    assert found.record.reason == "The picture is a placeholder (one-colour)"
+    assert found.record == record._replace(outcome="placeholder", reason=found.record.reason)
+    blind = place.under(placeholders=PlaceholderRules(sought=False))
+    assert blind.look("a") == Found(Verdict.FRESH, record._replace(placeholder=""))
 
 
 # --- where overridden methods decide what is stored ---
