@@ -45,9 +45,9 @@ CREATE INDEX by_url ON sources (url, report);
 """
 
 _TOTALS = """
-SELECT count(*), (SELECT count(*) FROM sources WHERE report = ?1), total(NOT ok),
+SELECT count(*), (SELECT count(*) FROM sources WHERE report = ?), total(NOT ok),
     total(bytes_in), total(bytes_stored)
-FROM asks WHERE report = ?1"""
+FROM asks WHERE report = ?"""
 
 _OUTCOMES = """
 SELECT outcome, count(*) AS asks FROM asks WHERE report = ?
@@ -143,7 +143,7 @@ class Analysis:
 
     def totals(self, report: int = 0) -> Totals:
         """Return the sums over all asks."""
-        ((asks, sources, failed, bytes_in, bytes_stored),) = self._ask(_TOTALS, report)
+        ((asks, sources, failed, bytes_in, bytes_stored),) = self._ask(_TOTALS, report, report)
         outcomes = tuple(self._ask(_OUTCOMES, report))
         return Totals(asks, sources, int(failed), int(bytes_in), int(bytes_stored), outcomes)
 
