@@ -131,9 +131,9 @@ class Reporting:
             await self._batches.drained()
 
     async def close(self) -> None:
-        """Write what is left; the last of those who share it ends it."""
+        """Write what is left; the last of those who share it ends it. Safe to call twice."""
         self._users -= 1
-        if not self.is_on or self._users > 0:
+        if not self.is_on or self._users != 0:
             return
         for ask in list(self._open):
             ask.outcome = Outcome.INTERRUPTED

@@ -314,6 +314,8 @@ def test_ctrl_c_is_quiet(environ, store, tmp_path):
             [sys.executable, "-m", "scrapy", *command],
             env=environ,
             cwd=tmp_path,
+            # A shell that starts the tests in the background lets them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process,

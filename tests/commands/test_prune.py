@@ -38,13 +38,14 @@ def store(tmp_path):
     crawled(tmp_path, {url: jpeg() for url in URLS}, IMAGES_THUMBS=THUMBS)
     for path in (tmp_path / "store").rglob("*.jpg"):
         make_old(path)
-    index_of(tmp_path).knows_all()
+    tell_index_all(tmp_path)
     return tmp_path / "store"
 
 
-def index_of(tmp_path):
-    """Return the index of *tmp_path*, whose file has one name in these tests."""
-    return crawl_of(tmp_path).pipeline.knowledge.index
+def tell_index_all(tmp_path):
+    """Tell the index of *tmp_path* that it knows of all files that are older than itself."""
+    with closing(crawl_of(tmp_path).pipeline.knowledge.index) as index:
+        index.knows_all()
 
 
 def make_old(path, days=2):
@@ -71,7 +72,7 @@ def test_what_is_older_than_the_index_is_left_until_it_was_told_of_all_files(tmp
         assert line.startswith("0 of ")
         assert hint.startswith("1 files are older than the index")
         assert old in files(tmp_path / "store")
-    index_of(tmp_path).knows_all()
+    tell_index_all(tmp_path)
     _, lines = run(tmp_path, prune, delete=True, IMAGES_THUMBS=THUMBS)
     assert len(lines) == 2
     assert old not in files(tmp_path / "store")

@@ -209,7 +209,8 @@ def full_disk(
     site.answers |= {path: jpeg((800, 600), quality=95) for path in TOO_BIG}
     site.answers |= {path: jpeg() for path in (BLOCKED, FITS)}
     assert all(len(site.answers[path]) > DISK_BYTES for path in TOO_BIG)
-    page = site.add_page("/disk.html", paths)
+    page = site.add_page("/disk.html", (*TOO_BIG, BLOCKED))
+    page_that_fits = site.add_page("/fits.html", [FITS])
     names = {path: name_of(site.url(path)) for path in paths}
     with small_disk(store) as task:
         for kind in ("full", "thumbs/small"):
@@ -221,11 +222,12 @@ def full_disk(
         (store / "thumbs/small" / names[BLOCKED]).mkdir()
         before = files(store)
         thumbs = {"small": [50, 50]}
-        crawled = crawl(
-            folder, page, store=store, task=task, IMAGES_THUMBS=thumbs, IMAGES_EXPIRES=0
-        )
+        settings = {"store": store, "task": task, "IMAGES_THUMBS": thumbs, "IMAGES_EXPIRES": 0}
+        crawled = crawl(folder, page, **settings).went_well()
+        # Alone: beside the others it may find the disk full of what they have begun.
+        assert crawl(folder, page_that_fits, **settings).went_well().outcomes == {"stored": 1}
         after = files(store)
-    return crawled.went_well(), before, after, names
+    return crawled, before, after, names
 
 
 def test_a_full_disk_leaves_old_copies_as_they_were(
@@ -235,14 +237,14 @@ def test_a_full_disk_leaves_old_copies_as_they_were(
     new = {f"full/{names[FITS]}", f"thumbs/small/{names[FITS]}"}
     assert set(after) == {*before, *new}, "and no temporary file"
     assert {path: after[path] for path in before} == before
-    assert [image["path"] for image in crawled.images] == [f"full/{names[FITS]}"]
+    assert not crawled.images
 
 
 def test_a_store_failure_is_one_error_line_and_one_outcome(
     full_disk: tuple[Crawled, dict[str, bytes], dict[str, bytes], dict[str, str]], site: Site
 ) -> None:
     crawled = full_disk[0]
-    assert crawled.outcomes == {"stored": 1, "store-failed": 4}
+    assert crawled.outcomes == {"store-failed": 4}
     for path in (*TOO_BIG, BLOCKED):
         lines = crawled.lines(site.url(path))
         ((level, message),) = [line for line in lines if "File (downloaded)" not in line[1]]

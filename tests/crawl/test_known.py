@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,13 +94,14 @@ def test_what_was_told_before_a_kill_is_true_and_the_next_crawl_believes_it(
     }
     site.forget()
     running = Crawl(tmp_path, *pages, **settings)
-    index, store = SqliteIndex(tmp_path / "index.sqlite"), FileSystemStore(tmp_path / "store")
-    while not running.is_over_after(0.02) and index.count() < 10:
-        pass
-    running.process.kill()
-    assert running.end().code == -signal.SIGKILL
-    held.set()
-    known = {record.url: record for record in index.records()}
+    store = FileSystemStore(tmp_path / "store")
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        while not running.is_over_after(0.02) and index.count() < 10:
+            pass
+        running.process.kill()
+        assert running.end().code == -signal.SIGKILL
+        held.set()
+        known = {record.url: record for record in index.records()}
     assert len(known) >= 10
     for record in known.values():
         assert len(record.files) == 2
@@ -130,8 +132,8 @@ def test_two_crawls_at_once_share_one_index(site: Site, tmp_path: Path) -> None:
     crawls = [Crawl(tmp_path / name, page, **settings) for name, page in (("1", one), ("2", two))]
     for running in crawls:
         assert len(running.end().went_well().images) == 40
-    index = SqliteIndex(tmp_path / "index.sqlite")
-    assert {record.url for record in index.records()} == {site.url(path) for path in images}
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        assert {record.url for record in index.records()} == {site.url(path) for path in images}
     site.forget()
     for page in (one, two):
         assert crawl(tmp_path, page, **settings).went_well().outcomes == {"up-to-date": 40}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import closing
 
 import pytest
 from PIL import Image
@@ -251,5 +252,6 @@ def test_the_index_keeps_the_digest_of_what_was_downloaded(tmp_path):
     settings = {"IMGPIPE_INDEX": str(tmp_path / "index")}
     with Crawl(tmp_path / "store", {url: data}, **settings) as crawl:
         (image,) = crawl.images(url)
-    (record,) = SqliteIndex(tmp_path / "index").records()
+    with closing(SqliteIndex(tmp_path / "index")) as index:
+        (record,) = index.records()
     assert record.content == md5(data) != image["checksum"]

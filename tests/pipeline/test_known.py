@@ -26,7 +26,8 @@ THUMBS = {"small": (50, 50), "big": (90, 90)}
 @pytest.fixture
 def index(tmp_path):
     """A file for the index, and what asks it behind the pipeline's back."""
-    return SqliteIndex(tmp_path / "index.sqlite")
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        yield index
 
 
 def crawl_of(tmp_path, answers=None, pipeline=ImagesPipeline, **settings):
