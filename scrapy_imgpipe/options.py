@@ -1,7 +1,7 @@
 """Every setting of the package, once: name, default, what is expected, parser, one-line doc.
 
-No imports but the standard library and the errors: settings arrive through a
-function, so nothing here knows Scrapy. The table of the README is generated
+No imports but the standard library and floor 0: settings arrive through a function, so
+nothing here knows Scrapy. The table of the README is generated
 from :func:`table`.
 
 Settings of Scrapy's own image pipeline stand here too, so that a wrong value is
@@ -18,7 +18,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from scrapy_imgpipe.errors import SettingError
+from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, one_of, parse, whole_number
+from scrapy_imgpipe.renditions import parse_full, parse_renditions
+from scrapy_imgpipe.variants import SOURCE, Variant
 
 #: ``(key that was found, value)``; the value is None where the setting is not set.
 Lookup = Callable[[str], tuple[str, object]]
@@ -43,58 +45,6 @@ LEAST_BUDGET = 192 << 20
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
-
-
-@dataclass(frozen=True, slots=True)
-class Parser:
-    """Turns what a user wrote into a value.
-
-    Attributes:
-        expected: what a good value is, to follow the word "Expected".
-        parse: raises ``ValueError`` or ``TypeError`` for anything else.
-    """
-
-    expected: str
-    parse: Callable[[Any], Any]
-
-
-def whole_number(minimum: int | None = None, unit: str = "") -> Parser:
-    """Accept an int, or its decimal digits as the command line gives them."""
-
-    def parse(value: Any) -> int:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, (int, str)):
-            raise TypeError
-        number = int(value)
-        if minimum is not None and number < minimum:
-            raise ValueError
-        return number
-
-    of_unit = f" of {unit}" if unit else ""
-    at_least = f", {minimum} or more," if minimum is not None else ""
-    return Parser(f"whole number{of_unit}{at_least}", parse)
-
-
-def one_of(*words: str) -> Parser:
-    """Accept one of *words*, in any case."""
-
-    def parse(value: Any) -> str:
-        if not isinstance(value, str):
-            raise TypeError
-        if value.lower() not in words:
-            raise ValueError
-        return value.lower()
-
-    *others, last = (repr(word) for word in words)
-    return Parser(f"{', '.join(others)} or {last}", parse)
-
-
-def _parse_boolean(value: Any) -> bool:
-    words = {"true": True, "1": True, "false": False, "0": False}
-    if isinstance(value, (bool, int, str)) and (word := str(value).lower()) in words:
-        return words[word]
-    raise TypeError
 
 
 def _parse_words(value: Any) -> tuple[str, ...]:
@@ -127,17 +77,6 @@ def _parse_statuses(value: Any) -> tuple[int, ...]:
     if not all(100 <= status <= 599 for status in statuses):  # noqa: PLR2004 - RFC 9110, 15
         raise ValueError
     return statuses
-
-
-def _parse_colour(value: Any) -> tuple[int, int, int]:
-    if isinstance(value, str) and value.startswith("#") and len(value) == len("#rrggbb"):
-        value = tuple(bytes.fromhex(value[1:]))
-    if not isinstance(value, (list, tuple)):
-        raise TypeError
-    red, green, blue = (whole_number(0).parse(part) for part in value)
-    if max(red, green, blue) > 255:  # noqa: PLR2004 - 8 bits a channel
-        raise ValueError
-    return red, green, blue
 
 
 def _parse_days(value: Any) -> float:
@@ -198,7 +137,6 @@ def _parse_size(value: Any) -> tuple[float, float]:
     return width, height
 
 
-BOOLEAN = Parser("True or False", _parse_boolean)
 SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
 FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
@@ -207,7 +145,8 @@ PATH = Parser("path", _parse_path)
 DIGEST_LIST = Parser("list of MD5 digests of 32 hexadecimal digits", _parse_digests)
 MEASURES = Parser("list of functions or their names", _parse_measures)
 FIELD = Parser("name of a field", _parse_word)
-COLOUR = Parser("three numbers from 0 to 255 or '#rrggbb'", _parse_colour)
+RENDITIONS = Parser("dict of name to what a rendition is to be like", parse_renditions)
+FULL = Parser("'jpeg', 'source' or dict of what it is to be like", parse_full)
 THUMBS = Parser("dict of name to (width, height) in pixels, 1 or more each,", _parse_thumbs)
 
 
@@ -252,10 +191,18 @@ class Options:
     expires: int | None = _setting("IMAGES_EXPIRES", None, whole_number(None, "days"), "Days after which a stored image is asked for again; 0 always asks.", "90")
     min_width: int | None = _setting("IMAGES_MIN_WIDTH", None, whole_number(None, "pixels"), "Images narrower than this are refused; 0 accepts all.", "0")
     min_height: int | None = _setting("IMAGES_MIN_HEIGHT", None, whole_number(None, "pixels"), "Images lower than this are refused; 0 accepts all.", "0")
+    renditions: Mapping[str, Variant] | None = _setting("IMGPIPE_RENDITIONS", None, RENDITIONS, "Renditions to make beside thumbnails: name to a dict of what each is to be like.", "{}")
+    full: Variant | str = _setting("IMGPIPE_FULL", "jpeg", FULL, "What the full image is: `jpeg`, `source` (kept as it came), or a dict as in `IMGPIPE_RENDITIONS`.")
+    preserve_format: bool = _setting("IMAGES_PRESERVE_FORMAT", False, BOOLEAN, "Keep full images in the format they came in; the same as `source` for `IMGPIPE_FULL`.")
     thumbs: dict[str, Any] | None = _setting("IMAGES_THUMBS", None, THUMBS, "Thumbnails to make: name to the box, in pixels, that they fit inside.", "{}")
     allow_redirects: bool = _setting("MEDIA_ALLOW_REDIRECTS", False, BOOLEAN, "Follow redirects of image URLs.")
     cache_size: int = _setting("MEDIA_CACHE_SIZE", 10_000, whole_number(0, "results"), "Results kept for those who ask for the same again in the same crawl, the latest ones; 0 keeps none.")
     # fmt: on
+
+    @property
+    def full_image(self) -> Variant | str:
+        """What the full image is to be, whichever setting says so."""
+        return SOURCE if self.preserve_format and self.full == "jpeg" else self.full
 
     @property
     def most_workers(self) -> int:
@@ -281,20 +228,6 @@ class Options:
             if value is not None:
                 values[option.name] = parse(option.metadata["parser"], key, value)
         return cls(**values)
-
-
-def parse(parser: Parser, key: str, value: object) -> Any:
-    """Return *value* parsed, or say in one sentence why it cannot be used.
-
-    Raises:
-        SettingError: where *parser* refuses the value.
-    """
-    try:
-        return parser.parse(value)
-    except (ValueError, TypeError, OverflowError):
-        raise SettingError(
-            f"Expected {parser.expected} for {key} but received {value!r} of type {type(value).__name__}"
-        ) from None
 
 
 def table() -> Iterator[tuple[str, str, str]]:

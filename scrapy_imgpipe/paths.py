@@ -47,22 +47,23 @@ _WINDOWS_DEVICE = re.compile(
 )
 
 
-def image_path(url: str) -> str:
+def image_path(url: str, extension: str = ".jpg") -> str:
     """Return the path of the full image of *url*, as Scrapy names it.
 
     SHA-1 is a name here, not a protection.
     """
-    return f"full/{_digest(url)}.jpg"
+    return f"full/{_digest(url)}{extension}"
 
 
-def thumb_path(url: str, name: str) -> str:
+def thumb_path(url: str, name: str, extension: str = ".jpg") -> str:
     """Return the path of the thumbnail *name* of *url*, as Scrapy names it.
 
     Args:
         url: the source.
         name: the thumbnail's key in ``IMAGES_THUMBS``; not checked here.
+        extension: with the dot; Scrapy has JPEGs only.
     """
-    return f"thumbs/{name}/{_digest(url)}.jpg"
+    return f"thumbs/{name}/{_digest(url)}{extension}"
 
 
 def checked_path(path: object, *, windows: bool = False) -> str:

@@ -62,7 +62,7 @@ class Rendition(NamedTuple):
     """One encoded output of a source, as it is stored: the full image or a thumbnail.
 
     Attributes:
-        name: the thumbnail's key in ``IMAGES_THUMBS``; empty for the full image.
+        name: its key in ``IMAGES_THUMBS`` or ``IMGPIPE_RENDITIONS``; empty for the full image.
         path: where it is, relative to the store.
         width: in pixels; 0 where nobody knows.
         height: in pixels; 0 where nobody knows.
@@ -71,6 +71,7 @@ class Rendition(NamedTuple):
             0 where the store did not say.
         checksum: MD5, 32 hexadecimal digits.
         plan: digest of what it was to be; empty where nobody knows.
+        format: of a thumbnail, in Pillow's spelling; the record has that of the full image.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Rendition(NamedTuple):
     modified: float
     checksum: str
     plan: str = ""
+    format: str = ""
 
 
 class ImageRecord(NamedTuple):
@@ -186,6 +188,7 @@ def result_of(url: str, status: str, full: Rendition, rest: _Described) -> dict[
             "path": file.path,
             "width": file.width,
             "height": file.height,
+            "format": file.format,
             "bytes": file.bytes,
         }
         for file in rest.renditions

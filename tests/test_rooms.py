@@ -17,8 +17,11 @@ PACKAGE = Path(__file__).parent.parent / "scrapy_imgpipe"
 #: Each room and its floor; a room may import rooms of lower floors, and itself.
 FLOORS = {
     "errors": 0,
-    "options": 0,
+    "parsers": 0,
     "records": 0,
+    "variants": 0,
+    "renditions": 0,
+    "options": 0,
     "admission": 1,
     "guards": 1,
     "probe": 1,
@@ -43,8 +46,18 @@ FLOORS = {
     "commands": 6,
 }
 
-#: Floor 0 rooms may know errors: every other room raises them.
-SIDEWAYS = {("options", "errors"), ("records", "errors")}
+#: Floor 0 is a row of rooms; each may know those before it in this way.
+SIDEWAYS = {
+    ("parsers", "errors"),
+    ("records", "errors"),
+    ("variants", "parsers"),
+    ("variants", "records"),
+    ("renditions", "parsers"),
+    ("renditions", "variants"),
+    ("options", "parsers"),
+    ("options", "renditions"),
+    ("options", "variants"),
+}
 
 #: What a room may import from outside the standard library.
 OUTSIDE = {

@@ -18,6 +18,7 @@ from scrapy_imgpipe.errors import IndexFailed, SettingError, StoreFailed
 from scrapy_imgpipe.paths import thumb_path
 from scrapy_imgpipe.pipeline import ImagesPipeline
 from scrapy_imgpipe.pipeline.hooks import is_overridden
+from scrapy_imgpipe.variants import SOURCE
 
 if TYPE_CHECKING:
     from scrapy.settings import Settings
@@ -94,9 +95,21 @@ class Place:
         if self.rules.any_thumbs:
             return {}
         if url and not path.startswith(_FULL):
-            return {name: thumb_path(url, name) for name in self.rules.digests}
+            return self._thumbs_of(url)
         _, found, rest = f"/{path}".rpartition(f"/{_FULL}")
-        return {name: f"thumbs/{name}/{rest if found else path}" for name in self.rules.digests}
+        plan, same = self.rules.plan, rest if found else path
+        stem = os.path.splitext(same)[0]  # noqa: PTH122 - of a key, and a million times
+        return {
+            each.name: f"thumbs/{each.name}/"
+            + (same if plan.full_is_jpeg and each.format == "JPEG" else stem + each.extension)
+            for each in plan.variants
+        }
+
+    def _thumbs_of(self, url: str) -> dict[str, str]:
+        return {
+            variant.name: thumb_path(url, variant.name, variant.extension)
+            for variant in self.rules.plan.variants
+        }
 
     def certain_thumbs(self, path: str, url: str) -> dict[str, str]:
         """Return where the thumbnails of the full image *path* belong, by name.
@@ -105,8 +118,10 @@ class Place:
         """
         if self.rules.any_thumbs or is_overridden(self.pipeline, "thumb_path"):
             return {}
+        if any(variant.format == SOURCE for variant in self.rules.plan.variants):
+            return {}
         if url:
-            return {name: thumb_path(url, name) for name in self.rules.digests}
+            return self._thumbs_of(url)
         if is_overridden(self.pipeline, "file_path") or not path.startswith(_FULL):
             return {}
         return self.likely_thumbs(path)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.completeness import inspect
-from scrapy_imgpipe.imaging.decode import open_image, unknown_formats, upright
+from scrapy_imgpipe.imaging.decode import format_of, open_image, unknown_formats, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
+from scrapy_imgpipe.imaging.geometry import Layout, fit_inside, layout, size_of
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.measures import READY, Measure, is_uniform, measure
 from scrapy_imgpipe.imaging.plan import (
@@ -20,33 +21,44 @@ from scrapy_imgpipe.imaging.plan import (
     Inspection,
     Picture,
     Plan,
-    Variant,
     check_size,
+    extension_of,
+    media_type_of,
 )
 from scrapy_imgpipe.imaging.render import render
-from scrapy_imgpipe.imaging.resize import fit_inside, shrink
+from scrapy_imgpipe.imaging.resize import shrink
+from scrapy_imgpipe.imaging.steps import STEPS, step_of
 from scrapy_imgpipe.imaging.weight import rendering_bytes
+from scrapy_imgpipe.variants import Variant
 
 __all__ = [
     "DEFAULT_FORMATS",
     "FULL",
     "READY",
+    "STEPS",
     "Inspection",
+    "Layout",
     "Measure",
     "Picture",
     "Plan",
     "Variant",
     "check_size",
     "encode_jpeg",
+    "extension_of",
     "fit_inside",
     "flatten",
+    "format_of",
     "inspect",
     "is_uniform",
+    "layout",
     "measure",
+    "media_type_of",
     "open_image",
     "render",
     "rendering_bytes",
     "shrink",
+    "size_of",
+    "step_of",
     "to_srgb",
     "unknown_formats",
     "upright",

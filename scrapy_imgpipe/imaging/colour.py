@@ -73,7 +73,8 @@ def _with_alpha(image: Image.Image) -> Image.Image:
     return image if image.mode in ("RGBA", "RGBa") else image.convert("RGBA")
 
 
-def _has_transparency(image: Image.Image) -> bool:
+def has_transparency(image: Image.Image) -> bool:
+    """Return whether *image* may have transparent pixels, by its mode and header."""
     if image.mode in _ALPHA_MODES:
         return True
     if image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A"):
@@ -115,10 +116,33 @@ def flatten(image: Image.Image, background: tuple[int, int, int] = _WHITE) -> Im
         ImageBroken: the pixels do not decode to their end, or convert to nothing.
     """
     image.load()
-    if _has_transparency(image):
+    if has_transparency(image):
         flat = _over(image, background)
     elif image.mode == "RGB":
         return image
     else:
         flat = _opaque(image)
     return _clean(flat, None if image.mode == "CMYK" else image.info.get("icc_profile"))
+
+
+@sealed
+def with_alpha(image: Image.Image) -> Image.Image:
+    """Return *image* as ``RGBA``, its ICC profile in ``info`` when that still describes it.
+
+    Args:
+        image: any Pillow mode; not modified.
+
+    Raises:
+        ImageBroken: the pixels do not decode to their end, or convert to nothing.
+    """
+    image.load()
+    if image.mode in ("I", "I;16") or image.mode.startswith("I;16"):
+        mask = _deep_mask(image, image.info.get("transparency"))
+        made = _deep_to_grey(image).convert("RGBA")
+        made.putalpha(mask)
+    else:
+        made = _with_alpha(image)
+        made = made.convert("RGBA") if made.mode == "RGBa" else made
+    if made is image:
+        made = image.copy()
+    return _clean(made, image.info.get("icc_profile"))

@@ -21,8 +21,8 @@ from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-# How the first bytes of each format look, only to word a refusal: Pillow alone
-# decides what is opened. Tight on purpose, so that no text page counts as a picture.
+# How the first bytes of each format look, only to word a refusal or to name a file: Pillow
+# alone decides what is opened. Tight on purpose, so that no text page counts as a picture.
 _SIGNATURES = {
     name: re.compile(pattern, re.DOTALL)
     for name, pattern in {
@@ -58,11 +58,6 @@ _TURNS = {
     8: Transpose.ROTATE_90,
 }
 
-#: The turns that exchange width and height.
-QUARTER_TURNS = frozenset(
-    {Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90}
-)
-
 # Where an orientation may be written; none survives the turn, or it would turn again.
 _ORIENTED_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 
@@ -76,6 +71,14 @@ _SAMPLE_SCALES = {"1": 255.0, "L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
 PIECE_BYTES = 4 << 20
 
 _plugins_lock = threading.Lock()
+
+
+def format_of(data: bytes) -> str:
+    """Return which format *data* begins as, in Pillow's spelling; empty where none is known."""
+    for name, signature in _SIGNATURES.items():
+        if signature.match(data):
+            return name
+    return ""
 
 
 def unknown_formats(formats: Collection[str]) -> list[str]:
@@ -105,14 +108,14 @@ def _refusal(error: Exception, data: bytes, allowed: Collection[str]) -> ImagePi
     ours = as_ours(error)
     if ours.code == "too-many-pixels":
         return ours
-    for name, signature in _SIGNATURES.items():
-        if signature.match(data):
-            if name not in allowed:
-                return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
-            if isinstance(error, UnidentifiedImageError):
-                return ImageBroken(f"Image cannot be decoded: unreadable {name} header")
-            return ours
-    return SourceRejected("Not an image of any known format", "not-an-image")
+    name = format_of(data)
+    if not name:
+        return SourceRejected("Not an image of any known format", "not-an-image")
+    if name not in allowed:
+        return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
+    if isinstance(error, UnidentifiedImageError):
+        return ImageBroken(f"Image cannot be decoded: unreadable {name} header")
+    return ours
 
 
 def _mend_transparency(image: Image.Image) -> None:

@@ -1,6 +1,6 @@
-"""Encode JPEG while other threads run.
+"""Encode pictures while other threads run.
 
-Pillow releases the interpreter lock when it writes into a real file, and holds it
+Pillow releases the interpreter lock when it writes a JPEG into a real file, and holds it
 when it writes into a ``BytesIO`` (``benchmarks/locks.py`` prints both). So larger
 images go through a file that lives in memory.
 """
@@ -12,14 +12,49 @@ import os
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
+from PIL import Image
+
+from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.failures import sealed
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from collections.abc import Mapping
+
+    from scrapy_imgpipe.variants import Variant
 
 #: Images of at most this many pixels are encoded into a ``BytesIO``: they hold the
 #: lock so shortly that a file would cost more.
 SMALL_PIXELS = 256 * 256
+
+#: Quality where nobody says which: of JPEG and AVIF Pillow's own defaults, of WEBP too.
+DEFAULT_QUALITY = {"JPEG": 75, "WEBP": 80, "AVIF": 75}
+
+#: Lowest quality that :func:`encode_within` tries; below, blocks are all that is left.
+LEAST_QUALITY = 5
+
+#: Longest side of each format in pixels: libjpeg's JPEG_MAX_DIMENSION (jmorecfg.h),
+#: 14 bits of VP8 (RFC 6386, 9.1), 16 bits of GIF89a and of an AV1 frame header.
+MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535, "PNG": 2**31 - 1}
+
+# What our options are called in Pillow's writers.
+_NAMES = {
+    "optimise": "optimize",
+    "colours": "colors",
+    "effort": {"PNG": "compress_level", "WEBP": "method", "AVIF": "speed"},
+}
+_FASTEST_AVIF = 10
+
+# A comment of the source is not ours to spread, and one above 64 KB would not encode.
+_NO_COMMENT: dict[str, Any] = {"comment": b""}
+
+# Modes that each format takes as they are.
+_MODES = {
+    "JPEG": {"RGB", "L", "YCbCr"},
+    "PNG": {"RGB", "RGBA", "L", "LA", "P", "1"},
+    "WEBP": {"RGB", "RGBA"},
+    "AVIF": {"RGB", "RGBA"},
+    "GIF": {"RGB", "RGBA", "L", "P", "1"},
+}
 
 
 def _memory_file() -> IO[bytes]:
@@ -52,3 +87,97 @@ def encode_jpeg(image: Image.Image, **save_options: Any) -> bytes:
         image.save(file, "JPEG", **save_options)
         file.seek(0)
         return file.read()
+
+
+def save_options(form: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *options* of ours as Pillow's writer of *form* calls them.
+
+    Args:
+        form: in Pillow's spelling.
+        options: see :data:`~scrapy_imgpipe.variants.OUTPUTS`; those of other formats
+            are left out.
+    """
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        known: Any = _NAMES.get(name, name)
+        known = known.get(form) if isinstance(known, dict) else known
+        if known is not None:
+            found[known] = value
+    found.pop("colors", None)  # that is done before
+    if "speed" in found:
+        found["speed"] = _FASTEST_AVIF - found["speed"]
+    return found
+
+
+@sealed
+def encode(image: Image.Image, variant: Variant, form: str, **extra: Any) -> bytes:
+    """Return *image* encoded as *variant* asks for.
+
+    Args:
+        image: upright; any mode; one without transparency where *form* has none. Not
+            modified.
+        variant: whose options and target count.
+        form: one of :data:`~scrapy_imgpipe.variants.OUTPUTS`.
+        **extra: what else Pillow's writer is to be told: ``exif``, ``icc_profile``.
+
+    Returns:
+        The bytes, of the best quality that stays within ``variant.target_bytes`` where
+        there is a target, of the lowest quality where none does. In a lossless format
+        the target has no effect.
+
+    Raises:
+        ImageBroken: Pillow could not encode it.
+    """
+    options = dict(variant.options)
+    ready = _in_mode_of(image, form, options.get("colours"))
+    told = {**save_options(form, options), **extra}
+    if form == "JPEG":
+        told = {**_NO_COMMENT, **told}
+    best = told.setdefault("quality", DEFAULT_QUALITY[form]) if form in DEFAULT_QUALITY else None
+    if not variant.target_bytes or best is None or told.get("lossless"):
+        return _saved(ready, form, told)
+    return _within(ready, form, told, variant.target_bytes)
+
+
+def _within(image: Image.Image, form: str, told: dict[str, Any], target: int) -> bytes:
+    """Return *image* in the best quality of at most *target* bytes, by halving."""
+    low, high = LEAST_QUALITY, told["quality"]
+    data = _saved(image, form, told)
+    if len(data) <= target:
+        return data
+    fitting = b""
+    while low < high:  # high is too large; low may fit
+        quality = (low + high) // 2
+        data = _saved(image, form, {**told, "quality": quality})
+        if len(data) <= target:
+            fitting, low = data, quality + 1
+        else:
+            high = quality
+    return fitting or data
+
+
+def _saved(image: Image.Image, form: str, told: Mapping[str, Any]) -> bytes:
+    if form == "JPEG":
+        return encode_jpeg(image, **told)
+    with io.BytesIO() as file:
+        image.save(file, form, **told)
+        return file.getvalue()
+
+
+def _in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Image:
+    """Return *image* in a mode that *form* takes, of no more than *colours*."""
+    if colours is not None and form in {"PNG", "GIF"}:
+        method = Image.Quantize.FASTOCTREE if "A" in image.mode else Image.Quantize.MEDIANCUT
+        whole = image if image.mode in {"RGB", "RGBA"} else image.convert(_full_mode(image))
+        return whole.quantize(colours, method)
+    if image.mode in _MODES[form]:
+        return image
+    if form not in _MODES:
+        msg = f"No encoder for {form}"
+        raise ImageBroken(msg)
+    mode = _full_mode(image)
+    return image.convert(mode if mode in _MODES[form] else "RGB")
+
+
+def _full_mode(image: Image.Image) -> str:
+    return "RGBA" if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} else "RGB"

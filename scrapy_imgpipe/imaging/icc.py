@@ -87,20 +87,22 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert *image* from its ICC *profile* to sRGB, relative colorimetric.
 
     Args:
-        image: ``RGB``, ``CMYK`` (0 is no ink), or ``YCbCr`` that stands for ``RGB``; not
-            modified.
+        image: ``RGB``, ``RGBA``, ``CMYK`` (0 is no ink), or ``YCbCr`` that stands for
+            ``RGB``; not modified.
         profile: as found in the file; may be of another colour space or broken.
 
     Returns:
-        A new ``RGB`` image without a profile; or *image* itself when the profile is
-        missing, unusable, sRGB already, or one for other channels.
+        A new ``RGB`` image, ``RGBA`` of one, without a profile; or *image* itself when the
+        profile is missing, unusable, sRGB already, or one for other channels.
     """
     if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
         return image
-    mode = "RGB" if image.mode == "YCbCr" else image.mode
+    mode = "RGB" if image.mode in {"YCbCr", "RGBA"} else image.mode
     transform = _transform(profile, mode)
     if transform is None:
         return image
     converted = transform.apply(image if image.mode == mode else image.convert(mode))
     del converted.info["icc_profile"]
+    if image.mode == "RGBA":
+        converted.putalpha(image.getchannel("A"))
     return converted

@@ -5,41 +5,22 @@ No Pillow, no I/O. Pillow's spelling is used for format names (``JPEG``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.options import FORMATS
 from scrapy_imgpipe.records import digest
+from scrapy_imgpipe.variants import ENGINE, OUTPUTS, Variant
+
+#: What the full image is unless a plan describes it: a JPEG, passed through where it is one.
+JPEG: Final = "jpeg"
 
 #: :attr:`Picture.name` of the full image; a variant has its own name instead.
 FULL: Final = None
 
-#: Number of the way renditions are made; another one has them made again.
-ENGINE: Final = 1
-
 #: Formats that are opened unless a plan says otherwise; see there why others are not.
 DEFAULT_FORMATS: Final = FORMATS
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A smaller rendition, always JPEG in RGB at Pillow's default quality (75).
-
-    Attributes:
-        name: its key in ``IMAGES_THUMBS``.
-        width: of the box it must fit inside, in pixels; never enlarged to it.
-        height: of the box it must fit inside, in pixels.
-    """
-
-    name: str
-    width: int
-    height: int
-
-    @property
-    def digest(self) -> str:
-        """What tells a rendition of this variant from one of another size or engine."""
-        return digest(ENGINE, self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +34,8 @@ class Plan:
         background: what shows through transparency; red, green, blue, 0-255 each.
         formats: what may be opened, in Pillow's spelling. ``MPO`` and ``JPEG``
             are one; a name that this Pillow cannot open is as if left out.
+        full: what the full image is to be: :data:`JPEG`; ``source``, which keeps every
+            format as it came; or a variant, whose name does not matter.
     """
 
     variants: tuple[Variant, ...] = ()
@@ -60,11 +43,35 @@ class Plan:
     min_height: int = 0
     background: tuple[int, int, int] = (255, 255, 255)
     formats: tuple[str, ...] = DEFAULT_FORMATS
+    full: Variant | str = JPEG
 
     @property
     def full_digest(self) -> str:
-        """What tells a full image that was encoded by this plan from one of another."""
-        return digest(ENGINE, self.background)
+        """What tells a full image that was made by this plan from one of another.
+
+        Begins with a letter for the kind of full image: what passed through by one kind is
+        not what another would make.
+        """
+        if isinstance(self.full, Variant):
+            return f"v{self.full.digest}"
+        return f"{self.full[0]}{digest(ENGINE, self.background)}"
+
+    @property
+    def outputs(self) -> tuple[Variant, ...]:
+        """All that has to be encoded by description: the full image, if so, and variants."""
+        if isinstance(self.full, Variant):
+            return (replace(self.full, name=""), *self.variants)
+        return self.variants
+
+    @property
+    def full_is_jpeg(self) -> bool:
+        """Whether the full image is what Scrapy stores."""
+        return self.full == JPEG
+
+    @property
+    def full_is_complete(self) -> bool:
+        """Whether the full image is as good as what was downloaded to make variants of."""
+        return isinstance(self.full, str)
 
     @property
     def digest(self) -> str:
@@ -118,3 +125,31 @@ def check_size(width: int, height: int, min_width: int, min_height: int) -> None
     if width < min_width or height < min_height:
         msg = f"Image too small ({width}x{height} < {min_width}x{min_height})"
         raise SourceRejected(msg, "too-small")
+
+
+# Formats that are kept but not written.
+_MORE_EXTENSIONS: Final = {"MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
+_MORE_TYPES: Final = {
+    "MPO": "image/jpeg",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "ICO": "image/vnd.microsoft.icon",
+    "PPM": "image/x-portable-anymap",
+    "JPEG2000": "image/jp2",
+    "HEIF": "image/heif",
+    "JXL": "image/jxl",
+}
+
+
+def extension_of(form: str) -> str:
+    """Return the extension of files of the format *form*, with the dot."""
+    if form in OUTPUTS:
+        return OUTPUTS[form].extension
+    return _MORE_EXTENSIONS.get(form, f".{form.lower()}")
+
+
+def media_type_of(form: str) -> str:
+    """Return the media type of the format *form*."""
+    if form in OUTPUTS:
+        return OUTPUTS[form].media_type
+    return _MORE_TYPES.get(form, "application/octet-stream")

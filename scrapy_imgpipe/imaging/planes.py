@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, JpegImagePlugin
 from PIL.Image import Resampling
 
-from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Box, Flat, Pixels, Size
+from scrapy_imgpipe.imaging.geometry import Box, Size
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Cut, Flat, Pixels, part_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -101,17 +102,18 @@ class Planes:
             return cls(image, box, *_every_second(image))
         return cls(image, box, image, box)
 
-    def shrunk(self, size: Size) -> Pixels:
-        """Return the picture shrunk to *size*, a small one by its three planes alike."""
-        if size == self.picture.size:
+    def shrunk(self, cut: Cut) -> Pixels:
+        """Return a part in another size, a small one by its three planes alike."""
+        size = cut.size
+        if size == self.picture.size and cut.share is None:
             return self
         if max(size) < WORTHWHILE:
-            return Flat(self.picture, self.box).shrunk(size)
+            return Flat(self.picture, self.box).shrunk(cut)
         luma = self.picture.convert("L")  # getchannel() would hold the interpreter lock
-        luma = luma.resize(size, Resampling.LANCZOS, self.box, REDUCING_GAP)
-        colours = self.colours.resize(
-            _halves(size), Resampling.HAMMING, self.colours_box, REDUCING_GAP
-        )
+        box = part_of(self.picture, self.box, cut.share)
+        luma = luma.resize(size, cut.kernel, box, REDUCING_GAP)
+        colours_box = part_of(self.colours, self.colours_box, cut.share)
+        colours = self.colours.resize(_halves(size), Resampling.HAMMING, colours_box, REDUCING_GAP)
         doubled = colours.resize(size, Resampling.NEAREST)  # so that the encoder finds them again
         parts = (luma, doubled.getchannel("Cb"), doubled.getchannel("Cr"))
         return type(self)(Image.merge("YCbCr", parts), None, colours, None)

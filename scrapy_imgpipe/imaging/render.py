@@ -9,20 +9,25 @@ No state: any number of threads may render at the same time.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from PIL import Image, JpegImagePlugin
 
-from scrapy_imgpipe.imaging.colour import flatten
+from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
 from scrapy_imgpipe.imaging.completeness import refuse_hole
-from scrapy_imgpipe.imaging.decode import QUARTER_TURNS, open_image, turn_of, upright
+from scrapy_imgpipe.imaging.decode import open_image, turn_of, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.measures import is_uniform
-from scrapy_imgpipe.imaging.plan import FULL, Picture, Plan, Variant, check_size
+from scrapy_imgpipe.imaging.outputs import Origin, make_variants, needs_whole, wants_alpha
+from scrapy_imgpipe.imaging.plan import FULL, JPEG, Picture, Plan, check_size
 from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
-from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat, descend, fit_inside
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat
+from scrapy_imgpipe.variants import SOURCE, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,11 +49,13 @@ def _decode_scaled(image: Image.Image, variants: Sequence[Variant], background: 
         image.draft("L" if has_planes(image) else None, (1, 1))
         image.load()
         return Base(Flat(image), size)
-    wanted = [fit_inside(size, (variant.width, variant.height)) for variant in variants]
-    least = [int(max(side) * REDUCING_GAP) for side in zip(*wanted, strict=True)]
+    frames = [layout(size, variant).frame(size) for variant in variants]
+    least = [int(max(side) * REDUCING_GAP) for side in zip(*frames, strict=True)]
+    if any(map(needs_whole, variants)):
+        least = list(size)
     if turn in QUARTER_TURNS:
         least.reverse()
-    longest = max(map(max, wanted))
+    longest = math.ceil(max(map(max, frames)))
     apart = has_planes(image) and longest >= WORTHWHILE
     drafted = image.draft("YCbCr" if apart else None, (least[0], least[1]))
     image.load()
@@ -58,17 +65,6 @@ def _decode_scaled(image: Image.Image, variants: Sequence[Variant], background: 
         return Base(planes, size, turn, image.info.get("icc_profile"))
     flat = flatten(image, background)
     return Base(Flat(flat, box), size, turn, flat.info.get("icc_profile"))
-
-
-def _decode_whole(image: Image.Image, background: Any) -> Image.Image:
-    """Decode *image* at full scale, upright and opaque; *image* itself may be closed."""
-    straight = upright(image)
-    if straight is not image:
-        image.close()  # its pixels are no longer needed, and they are many
-    flat = flatten(straight, background)
-    if flat is not straight:
-        straight.close()
-    return flat
 
 
 def _tables_of(image: Image.Image) -> dict[str, Any]:
@@ -91,27 +87,65 @@ def _passes_through(image: Image.Image, plan: Plan) -> bool:
         SourceRejected: ``too-small``.
     """
     if not _is_jpeg(image):
-        return False
+        return plan.full == SOURCE
     turn = turn_of(image)
     width, height = image.size[::-1] if turn in QUARTER_TURNS else image.size
     check_size(width, height, plan.min_width, plan.min_height)
-    return image.mode == "RGB" and turn is None
+    return plan.full == SOURCE or (plan.full == JPEG and image.mode == "RGB" and turn is None)
 
 
 def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     """Make the full image, and the pixels that variants are to be made from."""
     if _passes_through(image, plan):
+        return _passed(data, image, plan)
+    options = _tables_of(image)
+    straight = upright(image)
+    check_size(*straight.size, plan.min_width, plan.min_height)
+    base = _base_of(image, straight, plan)
+    flat = base.pixels.picture
+    if flat.mode == "RGBA":
+        profile = flat.info.get("icc_profile")
+        flat = to_srgb(flatten(flat, plan.background), profile)
+    else:
+        flat = to_srgb(flat, base.profile)
+        base = Base(Flat(flat), flat.size)
+    encoded = encode_jpeg(flat, **options, **_NO_COMMENT)
+    return Picture(FULL, encoded, *flat.size, "JPEG", is_uniform(flat)), base
+
+
+def _passed(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
+    """Keep *data* as it came, decoded to its end."""
+    if _is_jpeg(image):
         refuse_hole(data)
         base = _decode_scaled(image, plan.variants, plan.background)
         uniform = is_uniform(base.pixels.picture) and _is_uniform_whole(data, plan)
         return Picture(FULL, data, *base.size, "JPEG", uniform), base
-    options = _tables_of(image)
-    flat = _decode_whole(image, plan.background)
-    check_size(*flat.size, plan.min_width, plan.min_height)
-    flat = to_srgb(flat, flat.info.get("icc_profile"))
-    encoded = encode_jpeg(flat, **options, **_NO_COMMENT)
-    base = Base(Flat(flat), flat.size)
-    return Picture(FULL, encoded, *flat.size, "JPEG", is_uniform(flat)), base
+    image.load()
+    uniform, form = is_uniform(image), str(image.format)
+    straight = upright(image)
+    check_size(*straight.size, plan.min_width, plan.min_height)
+    full = Picture(FULL, data, *straight.size, form, uniform)
+    return full, _base_of(image, straight, plan)
+
+
+def _base_of(image: Image.Image, straight: Image.Image, plan: Plan) -> Base:
+    """Return all pixels, opaque unless a variant wants them transparent.
+
+    Args:
+        image: as opened; closed here where *straight* is another one.
+        straight: it upright.
+        plan: whose variants count.
+    """
+    form = str(image.format)
+    alpha = has_transparency(straight) and any(
+        wants_alpha(variant, plan, form) for variant in plan.outputs
+    )
+    if straight is not image:
+        image.close()  # its pixels are no longer needed, and they are many
+    flat = with_alpha(straight) if alpha else flatten(straight, plan.background)
+    if flat is not straight:
+        straight.close()
+    return Base(Flat(flat), flat.size, profile=flat.info.get("icc_profile"))
 
 
 def _is_uniform_whole(data: bytes, plan: Plan) -> bool:
@@ -121,37 +155,31 @@ def _is_uniform_whole(data: bytes, plan: Plan) -> bool:
         return is_uniform(image)
 
 
-def _variants(
-    base: Base, variants: Sequence[Variant], only: Collection[str] | None = None
-) -> list[Picture]:
-    """Make *variants* of *base*, in their order; equal sizes share one encoding.
-
-    Those not in *only* are left out, but still shrunk: the others are made from
-    them, and come out the same whether made alone or all together.
-    """
-    sizes = [
-        (variant.name, fit_inside(base.size, (variant.width, variant.height)))
-        for variant in variants
-    ]
-    chosen = [(name, size) for name, size in sizes if only is None or name in only]
-    wanted = {size for _, size in chosen}
-    encoded: dict[tuple[int, int], bytes] = {}
-    for size, small in descend(base, (size for _, size in sizes)):
-        if size not in wanted:
-            continue
-        turned = small.picture if base.turn is None else small.picture.transpose(base.turn)
-        encoded[size] = encode_jpeg(to_srgb(turned, base.profile), **_NO_COMMENT)
-    return [Picture(name, encoded[size], *size, "JPEG") for name, size in chosen]
+def _made(data: bytes, image: Image.Image, plan: Plan) -> list[Picture]:
+    """Make a full image of the plan's own description, and the variants with it."""
+    origin = Origin.of(image, plan.outputs)
+    if _is_jpeg(image):
+        _passes_through(image, plan)  # for its size
+        refuse_hole(data)
+        base = _decode_scaled(image, plan.outputs, plan.background)
+    else:
+        straight = upright(image)
+        check_size(*straight.size, plan.min_width, plan.min_height)
+        base = _base_of(image, straight, plan)
+    uniform = is_uniform(base.pixels.picture)
+    full, *others = make_variants(base, plan.outputs, origin, plan)
+    return [replace(full, name=FULL, uniform=uniform), *others]
 
 
 @sealed
 def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> list[Picture]:
     """Make the renditions of one image.
 
-    A JPEG (``MPO``, too) in three colours and upright passes through as the object it
-    came in. What is encoded has no EXIF, no comment and no profile, and is sRGB; a
-    turned or grey JPEG keeps its quantisation tables and chroma subsampling. Of several
-    frames, the first is taken.
+    Where the plan does not say otherwise, a JPEG (``MPO``, too) in three colours and
+    upright passes through as the object it came in, and everything else becomes a JPEG.
+    What is encoded has no EXIF, no comment and no profile unless a variant keeps them, and
+    is sRGB; a turned or grey JPEG keeps its quantisation tables and chroma subsampling. Of
+    several frames, the first is taken.
 
     Args:
         data: a whole image file.
@@ -167,17 +195,20 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
         SourceRejected: ``not-an-image``, ``format-not-allowed``, ``too-many-pixels`` or
             ``too-small``.
         ImageBroken: the bytes do not decode to their end.
+        HookFailed: a step failed.
     """
     image = open_image(data, plan.formats)
     try:
+        if only is None and isinstance(plan.full, Variant):
+            return _made(data, image, plan)
+        origin = Origin.of(image, plan.variants)
         if only is None:
             full, base = _full(data, image, plan)
-            return [full, *_variants(base, plan.variants)]
+            return [full, *make_variants(base, plan.variants, origin, plan)]
         if _is_jpeg(image):
             base = _decode_scaled(image, plan.variants, plan.background)
         else:
-            flat = _decode_whole(image, plan.background)
-            base = Base(Flat(flat), flat.size, profile=flat.info.get("icc_profile"))
-        return _variants(base, plan.variants, only)
+            base = _base_of(image, upright(image), plan)
+        return make_variants(base, plan.variants, origin, plan, only)
     finally:
         image.close()

@@ -1,4 +1,4 @@
-"""Sizes and shrinking: what ``Image.thumbnail`` does, from an image decoded smaller.
+"""Shrinking, as ``Image.thumbnail`` does it, from an image decoded smaller.
 
 Pixels only; nothing is encoded or decoded here.
 """
@@ -7,49 +7,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from PIL.Image import Resampling, Transpose
+from PIL.Image import Resampling
 
-from scrapy_imgpipe.imaging.decode import QUARTER_TURNS
 from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.geometry import (
+    QUARTER_TURNS,
+    Box,
+    Layout,
+    Size,
+    before_turn,
+    fit_inside,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from PIL import Image
+    from PIL.Image import Transpose
 
 #: How many times larger than its target an image stays before the last, good filter.
 #: 2.0 is what ``Image.thumbnail`` takes; JPEG is scaled while decoding by the same.
 REDUCING_GAP = 2.0
 
-Size = tuple[int, int]
-Box = tuple[float, float, float, float]
-
-
-def _nearest(number: float, error: Callable[[int], float]) -> int:
-    return max(min(math.floor(number), math.ceil(number), key=error), 1)
-
-
-def fit_inside(size: Size, box: tuple[float, float]) -> Size:
-    """Return the size that ``Image.thumbnail(box)`` gives an image of *size*.
-
-    The aspect is kept as well as whole pixels allow. Never larger than *size*, never
-    below 1 pixel a side.
-
-    Args:
-        size: width and height in pixels, 1 or more.
-        box: width and height to fit inside; fractions are dropped, and where Pillow
-            would divide by zero, 1 is taken.
-    """
-    width, height = size
-    x, y = max(math.floor(box[0]), 1), max(math.floor(box[1]), 1)
-    if x >= width and y >= height:
-        return size
-    aspect = width / height
-    if x / y >= aspect:
-        return _nearest(y * aspect, lambda n: abs(aspect - n / y)), y
-    return x, _nearest(x / aspect, lambda n: abs(aspect - x / n) if n else 0)
+KERNELS = {kernel.name.lower(): kernel for kernel in Resampling}
 
 
 @sealed
@@ -64,15 +46,30 @@ def shrink(image: Image.Image, box: tuple[float, float]) -> Image.Image:
     return image.resize(size, Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
 
 
+class Cut(NamedTuple):
+    """Which part of a picture is brought to which size, and how.
+
+    Attributes:
+        size: of the result, before any turn.
+        share: left, top, right, bottom as shares of the sides, before any turn; None for
+            all of it.
+        kernel: Pillow's filter.
+    """
+
+    size: Size
+    share: Box | None = None
+    kernel: Resampling = Resampling.LANCZOS
+
+
 class Pixels(Protocol):
     """What variants are made from."""
 
     @property
     def picture(self) -> Image.Image:
-        """One image of a mode that JPEG has."""
+        """One image of a mode that JPEG has, or ``RGBA``."""
 
-    def shrunk(self, size: Size) -> Pixels:
-        """Return it shrunk to *size*."""
+    def shrunk(self, cut: Cut) -> Pixels:
+        """Return a part of it in another size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Flat:
     """An image whose bands are all shrunk alike.
 
     Attributes:
-        picture: ``RGB`` or ``YCbCr``.
+        picture: ``RGB``, ``RGBA`` or ``YCbCr``.
         box: the part of it that is picture, None for all; scaled decoding rounds up,
             and the rest of the last row and column would shift the edges.
     """
@@ -88,9 +85,24 @@ class Flat:
     picture: Image.Image
     box: Box | None = None
 
-    def shrunk(self, size: Size) -> Pixels:
-        """Return it shrunk to *size*."""
-        return Flat(self.picture.resize(size, Resampling.LANCZOS, self.box, REDUCING_GAP))
+    def shrunk(self, cut: Cut) -> Pixels:
+        """Return a part of it in another size."""
+        box = part_of(self.picture, self.box, cut.share)
+        return Flat(self.picture.resize(cut.size, cut.kernel, box, REDUCING_GAP))
+
+
+def part_of(picture: Image.Image, box: Box | None, share: Box | None) -> Box | None:
+    """Return where *share* lies in what *box* says is picture; None for all of it."""
+    if share is None:
+        return box
+    left, top, right, bottom = box or (0, 0, *picture.size)
+    width, height = right - left, bottom - top
+    return (
+        left + share[0] * width,
+        top + share[1] * height,
+        min(left + share[2] * width, picture.width),
+        min(top + share[3] * height, picture.height),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,34 +121,58 @@ class Base:
     turn: Transpose | None = None
     profile: bytes | None = None
 
-    def turned(self, size: Size) -> Size:
-        """Return an upright *size* as it is in :attr:`pixels`, or the other way round."""
+    def cut(self, layout: Layout, kernel: Resampling) -> Cut:
+        """Return what *layout* asks of :attr:`pixels`, before the turn."""
+        share = None
+        if layout.part is not None:
+            left, top, right, bottom = before_turn(layout.part, self.size, self.turn)
+            width, height = self._turned(self.size)
+            share = (left / width, top / height, right / width, bottom / height)
+        return Cut(self._turned(layout.size), share, kernel)
+
+    def _turned(self, size: Size) -> Size:
         return (size[1], size[0]) if self.turn in QUARTER_TURNS else size
 
 
-def _smallest_double(done: list[Pixels], size: Size) -> Pixels | None:
-    """Return the smallest of *done* (largest first) that is twice *size* or more."""
+def _smallest_double(done: list[Pixels], frame: tuple[float, float]) -> Pixels | None:
+    """Return the smallest of *done* (largest first) that is twice *frame* or more."""
     for larger in reversed(done):
-        if larger.picture.width >= 2 * size[0] and larger.picture.height >= 2 * size[1]:
+        if larger.picture.width >= 2 * frame[0] and larger.picture.height >= 2 * frame[1]:
             return larger
     return None
 
 
-def descend(base: Base, sizes: Iterable[Size]) -> Iterator[tuple[Size, Pixels]]:
-    """Yield the pixels of each different size, the largest first.
+#: What one rendition is made of, and the filter to do so with.
+Look = tuple[Layout, Resampling]
+
+
+def descend(base: Base, looks: Iterable[Look]) -> Iterator[tuple[Look, Pixels]]:
+    """Yield the pixels of each different one of *looks*, the largest first.
 
     Each is made from the smallest larger one that is at least twice as large.
 
     Args:
         base: see there; not modified.
-        sizes: upright, from :func:`fit_inside`.
+        looks: upright.
 
     Yields:
-        The upright size as it was asked for, and pixels that are not yet turned.
+        What was asked for, and pixels that are not yet turned.
     """
     done: list[Pixels] = []
-    for size in sorted(set(sizes), key=math.prod, reverse=True):
-        target = base.turned(size)
-        small = (_smallest_double(done, target) or base.pixels).shrunk(target)
-        done.append(small)
-        yield size, small
+    for look in sorted(set(looks), key=lambda look: _order(look, base.size)):
+        chosen, kernel = look
+        cut = base.cut(chosen, kernel)
+        frame = chosen.frame(base.size)
+        if base.turn in QUARTER_TURNS:
+            frame = frame[::-1]
+        small = (_smallest_double(done, frame) or base.pixels).shrunk(cut)
+        if chosen.part is None and kernel is Resampling.LANCZOS:
+            done.append(small)
+        yield look, small
+
+
+def _order(look: Look, source: Size) -> tuple[float, ...]:
+    """Sort by how large all of the picture would be, the largest first; then by anything."""
+    chosen, kernel = look
+    rest = (*(chosen.part or ()), *(chosen.canvas or ()), kernel.value)
+    return (-math.prod(chosen.frame(source)), chosen.part is not None, *chosen.size, *rest)

@@ -5,10 +5,13 @@ For planning: rather too much than too little. Nothing is decoded here.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.imaging.decode import PIECE_BYTES
-from scrapy_imgpipe.imaging.resize import REDUCING_GAP, fit_inside
+from scrapy_imgpipe.imaging.geometry import layout
+from scrapy_imgpipe.imaging.outputs import needs_whole
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.imaging.plan import Plan
@@ -43,18 +46,29 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
     if seen is None:
         return UNKNOWN_GROWTH * len(data)
     kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
+    kept += _enlarged(seen, plan)
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
         return kept + seen.pixels * PIXEL_BYTES * COPIES
     scale = _scale(seen, plan)
     return kept + COPIES * PIXEL_BYTES * -(-seen.width // scale) * -(-seen.height // scale)
 
 
+def _enlarged(seen: Probe, plan: Plan) -> int:
+    """Return what the largest rendition takes that is larger than its source; 0 for none."""
+    size = (max(seen.width, 1), max(seen.height, 1))
+    places = [layout(size, variant) for variant in plan.outputs]
+    largest = max((math.prod(place.canvas or place.size) for place in places), default=0)
+    return COPIES * PIXEL_BYTES * largest if largest > math.prod(size) else 0
+
+
 def _scale(seen: Probe, plan: Plan) -> int:
     """Return how many times smaller a JPEG is decoded: 1, 2, 4 or 8."""
+    if any(map(needs_whole, plan.outputs)):
+        return 1
     size = (max(seen.width, 1), max(seen.height, 1))
-    sizes = [fit_inside(size, (variant.width, variant.height)) for variant in plan.variants]
+    frames = [layout(size, variant).frame(size) for variant in plan.outputs]
     scale = 8
-    for width, height in sizes:
+    for width, height in frames:
         while scale > 1 and (
             size[0] < width * REDUCING_GAP * scale or size[1] < height * REDUCING_GAP * scale
         ):

@@ -133,6 +133,7 @@ def _listed(file: Rendition) -> list[Any]:
         file.modified,
         file.checksum,
         file.plan,
+        file.format,
     ]
 
 

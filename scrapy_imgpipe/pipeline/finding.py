@@ -165,6 +165,9 @@ class Finding(Naming):
 
     def _remake_thumb(self, thumbs: Mapping[str, str], data: bytes, name: str) -> tasks.Output:
         """Make one thumbnail of a stored full image as the user's ``convert_image`` does."""
+        if name in self.renditions:  # the hook has no part in these
+            (made,) = imaging.render(data, self._plan(), only={name})
+            return tasks.output_of(made, "", thumbs)
         box = next(size for key, size in self.thumbs.items() if str(key) == name)
         with imaging.open_image(data, self.options.formats) as image:
             made = self._finished(self.convert_image(image, box, response_body=BytesIO(data)))

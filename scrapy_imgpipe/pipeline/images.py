@@ -31,6 +31,7 @@ from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.index import Index, SqliteIndex
+from scrapy_imgpipe.parsers import parse
 from scrapy_imgpipe.pipeline.asking import slot_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
 from scrapy_imgpipe.pipeline.knowledge import Knowledge
@@ -86,10 +87,12 @@ class ImagesPipeline(Rendering):
             functools.partial(self._look_up_setting, crawler.settings)
         )
         super().__init__(store_uri, download_func, crawler=crawler)
-        self.thumbs: dict[str, tuple[int, int]] = self.options.thumbs or options.parse(
+        self.thumbs: dict[str, tuple[int, int]] = self.options.thumbs or parse(
             options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
         )
         self._check_names()
+        self.renditions: dict[str, imaging.Variant] = self._renditions()
+        self.full_image: imaging.Variant | str = self._full_image()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers)
         report = self.options.report or ""
@@ -290,8 +293,12 @@ class ImagesPipeline(Rendering):
         *,
         item: Any = None,
     ) -> str:
-        """Return where the full image goes: ``full/<SHA-1 of the URL>.jpg``."""
-        return paths.image_path(request.url)
+        """Return where the full image goes: ``full/<SHA-1 of the URL>.jpg``.
+
+        Where it is no JPEG, it has the extension of its format; of one that the source
+        decides, once there is a response.
+        """
+        return paths.image_path(request.url, self._extension(self.full_image, response))
 
     def thumb_path(
         self,
@@ -302,8 +309,13 @@ class ImagesPipeline(Rendering):
         *,
         item: Any = None,
     ) -> str:
-        """Return where a thumbnail goes: ``thumbs/<thumb_id>/<SHA-1 of the URL>.jpg``."""
-        return paths.thumb_path(request.url, thumb_id)
+        """Return where a thumbnail goes: ``thumbs/<thumb_id>/<SHA-1 of the URL>.jpg``.
+
+        A rendition in another format has the extension of that.
+        """
+        variant = self.renditions.get(thumb_id)
+        extension = ".jpg" if variant is None else self._extension(variant, response)
+        return paths.thumb_path(request.url, thumb_id, extension)
 
     def item_completed(
         self, results: list[FileInfoOrError], item: Any, info: MediaPipeline.SpiderInfo

@@ -16,6 +16,7 @@ from scrapy_imgpipe.pipeline.flow import SourceFlow
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
 from scrapy_imgpipe.records import digest
 from scrapy_imgpipe.store_adapter import native_store
+from scrapy_imgpipe.variants import SOURCE
 
 if TYPE_CHECKING:
     from scrapy.http import Request, Response
@@ -29,9 +30,12 @@ class Naming(SourceFlow):
     """The part of the pipeline that knows names and rules."""
 
     workers: Workers
+    renditions: dict[str, imaging.Variant]
+    full_image: imaging.Variant | str
     knowledge: Knowledge
     _placeholders: tasks.PlaceholderRules
     _measured_by: tuple[imaging.Measure, ...] = ()
+    _plan_known: tuple[tuple[Any, ...], imaging.Plan] | None = None
     _rules_known: tuple[tuple[Any, ...], tasks.Rules] | None = None
 
     def _rules(self) -> tasks.Rules:
@@ -55,13 +59,17 @@ class Naming(SourceFlow):
         return self._rules_known[1]
 
     def _plan(self) -> imaging.Plan:
-        return _plan(
-            tuple((str(name), *size) for name, size in self.thumbs.items()),
-            self.min_width,
-            self.min_height,
-            self.options.background,
-            self.options.formats,
-        )
+        """Return what is to be made just now; the renditions stay the same for a crawl."""
+        thumbs = tuple((str(name), *size) for name, size in self.thumbs.items())
+        kind = (thumbs, self.min_width, self.min_height)
+        if self._plan_known is None or self._plan_known[0] != kind:
+            variants = (*(imaging.Variant(*thumb) for thumb in thumbs), *self.renditions.values())
+            options = self.options
+            plan = imaging.Plan(
+                variants, *kind[1:], options.background, options.formats, self.full_image
+            )
+            self._plan_known = kind, plan
+        return self._plan_known[1]
 
     def _policy(self) -> Policy:
         options = self.options
@@ -100,7 +108,7 @@ class Naming(SourceFlow):
         item: Any,
     ) -> dict[str, str]:
         found = {}
-        for name in self.thumbs:
+        for name in (*self.thumbs, *self.renditions):
             path = call(self.thumb_path, request, name, response=response, info=info, item=item)
             found[str(name)] = checked(
                 path if isinstance(path, str) else await ensure_awaitable(path)
@@ -115,23 +123,13 @@ class Naming(SourceFlow):
         Scrapy never calls it without one. A real mistake in it shows after the download.
         """
         if not is_overridden(self, "thumb_path"):
+            if any(variant.format == SOURCE for variant in self.renditions.values()):
+                return None
             return await self._thumb_paths(request, None, info, item)
         try:
             return await self._thumb_paths(request, None, info, item)
         except Exception:  # noqa: BLE001 - whatever it raises without one
             return None
-
-
-@functools.lru_cache(maxsize=32)
-def _plan(
-    thumbs: tuple[tuple[str, int, int], ...],
-    min_width: int,
-    min_height: int,
-    background: tuple[int, int, int],
-    formats: tuple[str, ...],
-) -> imaging.Plan:
-    variants = tuple(imaging.Variant(*thumb) for thumb in thumbs)
-    return imaging.Plan(variants, min_width, min_height, background, formats)
 
 
 @functools.lru_cache(maxsize=32)

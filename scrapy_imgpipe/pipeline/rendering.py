@@ -151,7 +151,7 @@ class Rendering(Finding):
     async def _persist(self, output: tasks.Output, info: MediaPipeline.SpiderInfo) -> None:
         """Hand *output* to a store that only Scrapy's protocol reaches, on the event loop."""
         size = {"width": output.width, "height": output.height}
-        headers = {"Content-Type": "image/jpeg"}
+        headers = {"Content-Type": imaging.media_type_of(output.format)}
         buffer = BytesIO(output.data)
         try:
             await ensure_awaitable(
@@ -171,11 +171,16 @@ class Rendering(Finding):
             images = await _drained(hook())
             hook = functools.partial(_same, images)
         source = tasks.Source(request.url)
-        collect = functools.partial(self._collect, hook, response.body, source)
+        path_of = functools.partial(self._path_for_chain, request, response, info, item)
+        collect = functools.partial(self._collect, hook, response.body, source, path_of)
         return await self.workers.run_in_line(collect)
 
     def _collect(
-        self, make: Callable[[], Any], body: bytes, source: tasks.Source
+        self,
+        make: Callable[[], Any],
+        body: bytes,
+        source: tasks.Source,
+        path_of: Callable[[str], str],
     ) -> tasks.Prepared | tasks.Saved:
         """Run a user's chain to its end, and save what came where a worker may."""
         began = time.perf_counter()
@@ -183,9 +188,13 @@ class Rendering(Finding):
         if inspect.isasyncgen(images):
             images = _drained(images)
         outputs = tasks.collect(self._finished(images), self.options.formats)
+        rules = self._rules()
+        if self.renditions and outputs[0].format:  # of what the hooks made, if it is an image
+            made = imaging.render(outputs[0].data, rules.plan, only=set(self.renditions))
+            paths = {name: path_of(name) for name in self.renditions}
+            outputs += [tasks.output_of(picture, "", paths) for picture in made]
         for output in outputs:
             checked(output.path)
-        rules = self._rules()
         prepared = tasks.prepare(outputs, body, source, rules, began)
         return prepared if rules.store is None else tasks.save(prepared, rules.store)
 

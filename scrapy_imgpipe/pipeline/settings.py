@@ -5,6 +5,7 @@ No requests, no images: this file is read once, while the crawler starts.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scrapy.pipelines.images import ImagesPipeline
@@ -12,10 +13,13 @@ from scrapy.utils.misc import load_object
 
 from scrapy_imgpipe import imaging, options, paths
 from scrapy_imgpipe.errors import SettingError, StoreFailed
+from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
 from scrapy_imgpipe.report import check_report_path
+from scrapy_imgpipe.variants import OUTPUTS, SOURCE, output_format
 
 if TYPE_CHECKING:
+    from scrapy.http import Response
     from scrapy.pipelines.files import FilesStoreProtocol
     from scrapy.settings import Settings
 
@@ -58,12 +62,29 @@ def _measure(one: object) -> imaging.Measure:
     return measure
 
 
+def _name_of_path(name: str) -> None:
+    try:
+        checked(paths.thumb_path("", name))
+    except StoreFailed as error:
+        raise ValueError from error
+    if not name:
+        raise ValueError
+
+
+def _with_steps(variant: imaging.Variant, where: str) -> imaging.Variant:
+    """Return *variant* with steps that can be called."""
+    steps = [parse(_STEP, f"{where}['steps']", step) for step in variant.steps]
+    return replace(variant, steps=tuple(steps)) if steps else variant
+
+
+_STEP = Parser("steps that are there and take their arguments", imaging.step_of)
+
 _BY_NAME = {
-    "IMGPIPE_FORMATS": options.Parser("names of formats that Pillow knows", _parse_known_formats),
-    "IMGPIPE_RECORD": options.Parser(
+    "IMGPIPE_FORMATS": Parser("names of formats that Pillow knows", _parse_known_formats),
+    "IMGPIPE_RECORD": Parser(
         "functions, their import paths or names of ready ones", _parse_measures
     ),
-    "IMAGES_THUMBS": options.Parser("names that make file names", _parse_names_of_paths),
+    "IMAGES_THUMBS": Parser("names that make file names", _parse_names_of_paths),
 }
 
 
@@ -71,6 +92,39 @@ class Configured(ImagesPipeline):
     """The part of the pipeline that reads settings, under its class's own names too."""
 
     options: options.Options
+
+    def _renditions(self) -> dict[str, imaging.Variant]:
+        """Return the renditions that the settings describe, with steps that can be called.
+
+        Raises:
+            SettingError: for a name that a thumbnail has, or that makes no path, and for a
+                step that is not there.
+        """
+        key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_RENDITIONS")
+        thumbs = {str(name) for name in self.thumbs}
+        found = {}
+        for name, variant in (self.options.renditions or {}).items():
+            parser = Parser("names that make file names and that no thumbnail has", _name_of_path)
+            parse(parser, key, "" if name in thumbs else name)
+            found[name] = _with_steps(variant, f"{key}[{name!r}]")
+        return found
+
+    def _full_image(self) -> imaging.Variant | str:
+        full = self.options.full_image
+        if isinstance(full, str):
+            return full
+        key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_FULL")
+        return _with_steps(full, key)
+
+    @staticmethod
+    def _extension(wanted: imaging.Variant | str, response: Response | None) -> str:
+        """Return the extension of a file that is *wanted* of *response*, with the dot."""
+        described = isinstance(wanted, imaging.Variant)
+        form = wanted.format if isinstance(wanted, imaging.Variant) else wanted
+        if form != SOURCE or response is None:
+            return OUTPUTS[form].extension if form in OUTPUTS else ".jpg"
+        source = imaging.format_of(response.body[:64])
+        return imaging.extension_of(output_format(source, form) if described else source or "JPEG")
 
     @property
     def measures(self) -> tuple[imaging.Measure, ...]:
@@ -87,7 +141,7 @@ class Configured(ImagesPipeline):
         for name, parser in _BY_NAME.items():
             key, value = self._look_up_setting(self.crawler.settings, name)
             if value is not None:
-                options.parse(parser, key, value)
+                parse(parser, key, value)
         key, value = self._look_up_setting(self.crawler.settings, "IMGPIPE_REPORT")
         if value is not None:
             check_report_path(value, key)

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from scrapy_imgpipe.errors import SettingError
-from scrapy_imgpipe.options import Parser, parse
+from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.report.optional import pyarrow
 
 #: The setting, as messages name it.

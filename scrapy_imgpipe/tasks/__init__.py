@@ -11,7 +11,6 @@ from scrapy_imgpipe.tasks.looking import (
     Wanted,
     found_of,
     look_up,
-    record_of_file,
     with_time,
 )
 from scrapy_imgpipe.tasks.making import (
@@ -25,8 +24,17 @@ from scrapy_imgpipe.tasks.making import (
     twin_of,
 )
 from scrapy_imgpipe.tasks.mending import Mended, mend
-from scrapy_imgpipe.tasks.outputs import Output, Saved, collect, convert, snapshot, taken
+from scrapy_imgpipe.tasks.outputs import (
+    Output,
+    Saved,
+    collect,
+    convert,
+    output_of,
+    snapshot,
+    taken,
+)
 from scrapy_imgpipe.tasks.rules import PlaceholderRules, Rules
+from scrapy_imgpipe.tasks.seeing import record_of_file
 
 __all__ = [
     "Found",
@@ -46,6 +54,7 @@ __all__ = [
     "look_up",
     "make_and_save",
     "mend",
+    "output_of",
     "prepare",
     "record_of_file",
     "save",

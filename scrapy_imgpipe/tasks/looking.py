@@ -11,14 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, IndexFailed, SourceRejected
+from scrapy_imgpipe.errors import ImageBroken, IndexFailed, SourceRejected
 from scrapy_imgpipe.freshness import Policy, Verdict, is_known_failure, judge, judge_record
-from scrapy_imgpipe.imaging import fit_inside, inspect, rendering_bytes
+from scrapy_imgpipe.imaging import rendering_bytes
 from scrapy_imgpipe.index import Key
 from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.records import ImageRecord, Outcome, Rendition, checksum, stamp
 from scrapy_imgpipe.tasks.kinds import kind_of_record
-from scrapy_imgpipe.tasks.outputs import Output, stored_file
+from scrapy_imgpipe.tasks.seeing import record_of_file
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.stores import Stat, Store
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 
 _NOWHERE: Mapping[str, str] = {}  # nobody changes it
+
+# How the digest of a full image begins that a plan describes.
+_DESCRIBED = "v"
 
 
 class Wanted(NamedTuple):
@@ -194,7 +197,11 @@ def _with_thumbs(wanted: Wanted, record: ImageRecord, rules: Rules, *, told: boo
     told = told and bool(record.fingerprint) and record.plan == rules.digest
     if told and not missing and files == record.renditions:
         return Found(Verdict.FRESH, record)
-    if missing and (rules.store is None or not all(name in names for name in missing)):
+    if missing and not (
+        rules.store is not None
+        and all(name in names for name in missing)
+        and (rules.any_size or rules.can_mend(record, missing))
+    ):
         # its protocol gives nothing back, or nobody knows what they are to be called
         return Found(Verdict.FETCH, record._replace(checked_at=0))
     known = record._replace(renditions=files, plan=rules.digest)
@@ -210,8 +217,10 @@ def _is_outdated(record: ImageRecord, rules: Rules) -> bool:
         return False
     if rules.any_thumbs:
         return record.plan.split(".")[:2] != rules.digest.split(".")[:2]
-    passed_through = record.content == record.full.checksum
-    return not passed_through and record.plan.split(".")[0] != rules.plan.full_digest
+    made_by, wanted = record.plan.split(".")[0], rules.plan.full_digest
+    if made_by[:1] == wanted[:1] != _DESCRIBED and record.content == record.full.checksum:
+        return False
+    return made_by != wanted
 
 
 def _has_measures(record: ImageRecord, rules: Rules) -> bool:
@@ -256,6 +265,8 @@ def _complete(
 def _seen(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: float) -> Found | None:
     """Look into the files themselves; None where the full image is not there or not good."""
     path, store = wanted.key.asked, rules.store
+    if not rules.plan.full_is_jpeg:  # nobody can tell by its file how it was made
+        store = None
     if store is None or not path or (record is not None and _is_forgotten(record, path)):
         return None
     stat = store.stat(path)
@@ -274,74 +285,6 @@ def _seen(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: float) 
     return _complete(wanted, seen, missing, rules, measures=bool(rules.measures))
 
 
-def record_of_file(wanted: Wanted, data: bytes | None, stat: Stat, rules: Rules) -> ImageRecord:
-    """Return the record of a full image that nothing is known of, with thumbnails that are right.
-
-    Args:
-        wanted: what it is called, and its thumbnails.
-        data: its bytes.
-        stat: what the store says of it.
-        rules: what counts.
-
-    Raises:
-        SourceRejected: it is no image that may be opened.
-        ImageBroken: it is empty or cut off.
-    """
-    output = _output_of(wanted.key.asked, None, data, rules)
-    at = stamp(stat.modified)
-    return ImageRecord(
-        wanted.key.fingerprint,
-        wanted.key.asked,
-        wanted.url,
-        stored_file(output, stat, rules.digests),
-        output.format,
-        tuple(_thumbs_seen(wanted, output, rules).values()),
-        rules.digest,
-        rules.policy.limits,
-        stored_at=at,
-        checked_at=at,
-        outcome=Outcome.STORED,
-    )
-
-
 def _is_forgotten(record: ImageRecord, path: str) -> bool:
     """Return whether *record* says that what is under *path* has to be fetched again."""
     return record.full is not None and record.full.path == path and not record.checked_at
-
-
-def _thumbs_seen(wanted: Wanted, full: Output, rules: Rules) -> dict[str, Rendition]:
-    """Return the thumbnails that are there, whole and of the right size, by name."""
-    variants = {variant.name: variant for variant in rules.plan.variants}
-    size = (full.width, full.height)
-    found = {}
-    for name, path in (wanted.thumbs or {}).items():
-        store = rules.store
-        output = output_in_store(path, name, store.get(path) if store else None, rules)
-        variant = variants[name]
-        right = fit_inside(size, (variant.width, variant.height))
-        if output is None or not (
-            rules.any_size or not full.format or (output.width, output.height) == right
-        ):
-            continue
-        found[name] = stored_file(output, store.stat(path) if store else None, rules.digests)
-    return found
-
-
-def output_in_store(path: str, name: str | None, data: bytes | None, rules: Rules) -> Output | None:
-    """Look at stored bytes; None where they are damaged. An unknown format has width 0."""
-    try:
-        return _output_of(path, name, data, rules)
-    except ImagePipeError:
-        return None
-
-
-def _output_of(path: str, name: str | None, data: bytes | None, rules: Rules) -> Output:
-    if not data:
-        raise ImageBroken("The file is empty")
-    try:
-        seen = inspect(data, rules.plan.formats)
-    except SourceRejected:
-        if not rules.any_content:
-            raise
-        return Output(path, name, data, 0, 0, "")
-    return Output(path, name, data, seen.width, seen.height, seen.format)

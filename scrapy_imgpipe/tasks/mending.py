@@ -56,6 +56,8 @@ def mend(
     data = store.get(record.full.path) if record and record.full and store else None
     if record is None or record.full is None or store is None or data is None:
         return None
+    if remake is None and not rules.can_mend(record, found.missing):
+        return None
     if checksum(data) != record.full.checksum:
         return None
     began = time.perf_counter()

@@ -106,6 +106,7 @@ def stored_file(
         stamp(stat.modified) if stat else 0,
         digest or checksum(output.data),
         digests.get(output.name or "", ""),
+        "" if output.name is None else output.format,
     )
 
 

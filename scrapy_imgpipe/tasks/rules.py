@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scrapy_imgpipe.records import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
     from PIL import Image
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.freshness import Policy
     from scrapy_imgpipe.imaging import Plan
     from scrapy_imgpipe.index import Index
+    from scrapy_imgpipe.records import ImageRecord
     from scrapy_imgpipe.stores import Store
 
 
@@ -68,6 +69,19 @@ class Rules:
     measures: tuple[Callable[[Image.Image], Mapping[str, Any]], ...] = ()
     digest: str = field(init=False)
     digests: Mapping[str, str] = field(init=False)
+
+    def can_mend(self, record: ImageRecord, names: Collection[str]) -> bool:
+        """Return whether the stored full image of *record* is as good as its source was.
+
+        Only then can what is missing be made of it. One that passed through is. One that
+        was encoded has lost what was transparent, and its metadata.
+        """
+        if not self.plan.full_is_complete:
+            return False
+        if record.full is not None and record.content == record.full.checksum:
+            return True
+        plain = {variant.name for variant in self.plan.variants if variant.needs_pixels_only}
+        return plain.issuperset(names)
 
     def __post_init__(self) -> None:
         names = [f"{measure.__module__}.{measure.__qualname__}" for measure in self.measures]

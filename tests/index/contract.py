@@ -54,10 +54,12 @@ json_values = st.recursive(
 @st.composite
 def all_records(draw: st.DrawFn) -> ImageRecord:
     asked = draw(names)
-    files = st.builds(Rendition, names, names, numbers, numbers, numbers, times, digests, words)
+    files = st.builds(
+        Rendition, names, names, numbers, numbers, numbers, times, digests, words, words
+    )
     full = draw(st.none() | files)
     if full is not None:
-        full = full._replace(name="", plan="", path=draw(st.just(asked) | names))
+        full = full._replace(name="", plan="", format="", path=draw(st.just(asked) | names))
     return ImageRecord(
         draw(digests),
         asked,

@@ -9,6 +9,7 @@ import pytest
 from scrapy.exceptions import NotConfigured
 
 from scrapy_imgpipe import ImagesPipeline, SettingError
+from scrapy_imgpipe.variants import Variant
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise, opened
 
@@ -74,6 +75,9 @@ WRONG = {
     "MEDIA_ALLOW_REDIRECTS": ["maybe", 3, []],
     "IMGPIPE_MEMORY_BUDGET": [0, -1, "much", 1.5, [1]],
     "MEDIA_CACHE_SIZE": [-1, "all", 2.5, []],
+    "IMGPIPE_RENDITIONS": [7, "small", ["small"], True],
+    "IMGPIPE_FULL": ["png", "original", 7, ["jpeg"], None.__class__],
+    "IMAGES_PRESERVE_FORMAT": ["yes", 2, []],
 }
 each_wrong = pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
@@ -90,6 +94,32 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path, name, value
     assert "\n" not in sentence
     assert isinstance(caught.value, ValueError)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"a": 7}, "dict of what a rendition is to be like for IMGPIPE_RENDITIONS['a'] but"),
+        ({"a": {"width": 0}}, "pixels from 1 to 65535 for IMGPIPE_RENDITIONS['a']['width'] but"),
+        (
+            {"a": {"fit": "crop"}},
+            "or 'fill' for IMGPIPE_RENDITIONS['a']['fit'] but received 'crop'",
+        ),
+        ({"a": {"quality": 101}}, "from 1 to 100 for IMGPIPE_RENDITIONS['a']['quality'] but"),
+        ({"a": {"lossless": True}}, "subsampling, target_bytes, width for IMGPIPE_RENDITIONS['a']"),
+        ({"a": {"steps": ["no"]}}, "take their arguments for IMGPIPE_RENDITIONS['a']['steps'] but"),
+        ({"a": {"steps": [{"crop": {"left": 2}}]}}, "for IMGPIPE_RENDITIONS['a']['steps'] but"),
+        ({"a": {"multiples": [99]}}, "list of factors from 0.1 to 10 for IMGPIPE_RENDITIONS['a']"),
+        ({"a": {"multiples": [2, 2]}}, "name for each rendition for IMGPIPE_RENDITIONS['a'] but"),
+        ({"../a": {"width": 9}}, "names that make file names and that no thumbnail has for"),
+        ({"small": {"width": 9}}, "names that make file names and that no thumbnail has for"),
+    ],
+)
+def test_of_a_wrong_rendition_the_sentence_names_the_part(tmp_path, value, sentence):
+    with pytest.raises(SettingError) as caught:
+        Crawl(tmp_path, IMAGES_THUMBS={"small": (9, 9)}, IMGPIPE_RENDITIONS=value)
+    assert str(caught.value).startswith("Expected ")
+    assert sentence in str(caught.value)
 
 
 @each_wrong
@@ -373,6 +403,9 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_ISOLATION": "thread",
         "IMGPIPE_MEMORY_BUDGET": "1000000",
         "MEDIA_CACHE_SIZE": "12",
+        "IMGPIPE_RENDITIONS": '{"card": {"width": 40, "format": "webp", "quality": 70}}',
+        "IMGPIPE_FULL": "SOURCE",
+        "IMAGES_PRESERVE_FORMAT": "1",
     }
     pipeline = Crawl(tmp_path, **as_text).pipeline
     read = pipeline.options
@@ -387,6 +420,9 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert (pipeline.expires, pipeline.min_width, pipeline.min_height) == (3, 4, 5)
     assert [(name, *size) for name, size in pipeline.thumbs.items()] == [("small", 50, 50)]
     assert pipeline.allow_redirects is True
+    card = Variant("card", 40, format="WEBP", options=(("quality", 70),))
+    assert pipeline.renditions == {"card": card}
+    assert (pipeline.full_image, read.preserve_format) == ("source", True)
     assert set(as_text) == set(WRONG)
 
 

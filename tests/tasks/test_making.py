@@ -41,7 +41,8 @@ def expected_file(place: Place, stored: str, name: str, size: tuple[int, int]) -
     assert opened(data).size == size
     modified = stamp(path.stat().st_mtime)
     plan = place.rules.digests.get(name, "")
-    return Rendition(name, stored, *size, len(data), modified, checksum(data), plan)
+    form = "JPEG" if name else ""
+    return Rendition(name, stored, *size, len(data), modified, checksum(data), plan, form)
 
 
 # --- stored ---

@@ -1,0 +1,207 @@
+"""One rendition, described: how large, which part of the picture, in which format.
+
+Pure: no Pillow and no pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from scrapy_imgpipe.parsers import (
+    BOOLEAN,
+    Parser,
+    one_of,
+    whole_number,
+)
+from scrapy_imgpipe.records import digest
+
+#: Number of the way renditions are made; another one has them made again.
+ENGINE: Final = 2
+
+#: Format of a rendition that is to have the one of its source.
+SOURCE: Final = "source"
+
+#: How a picture is brought to the size of its box.
+FITS: Final = ("inside", "outside", "cover", "contain", "fill")
+
+#: Filters to resize with, in the words of Pillow.
+KERNELS: Final = ("lanczos", "bicubic", "hamming", "bilinear", "box", "nearest")
+
+#: What stays of the metadata: nothing, colour profile, who made it, or all of it.
+METADATA: Final = ("none", "profile", "copyright", "all")
+
+#: Part that counts where a picture is cut: 0.0 is left or top, 1.0 right or bottom.
+GRAVITIES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "centre": (0.5, 0.5),
+        "center": (0.5, 0.5),
+        "top": (0.5, 0.0),
+        "bottom": (0.5, 1.0),
+        "left": (0.0, 0.5),
+        "right": (1.0, 0.5),
+        "top-left": (0.0, 0.0),
+        "top-right": (1.0, 0.0),
+        "bottom-left": (0.0, 1.0),
+        "bottom-right": (1.0, 1.0),
+    }
+)
+
+#: Gravity that goes where the picture has most to tell.
+ENTROPY: Final = "entropy"
+
+#: Longest side that can be asked for, in pixels: JPEG has 16 bits for it (ITU-T T.81, B.2.2).
+MOST_PIXELS: Final = 65_535
+
+Step: TypeAlias = Callable[[Any], Any]
+Gravity: TypeAlias = tuple[float, float] | str
+
+_QUALITY = whole_number(1, maximum=100)
+_SAMPLING = one_of("4:4:4", "4:2:2", "4:2:0")
+_COLOURS = whole_number(2, maximum=256)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that renditions can have.
+
+    Attributes:
+        extension: of its files, with the dot.
+        media_type: of its bytes (https://www.iana.org/assignments/media-types).
+        transparent: whether it has an alpha channel.
+        options: what can be said of it, beside what goes for all.
+    """
+
+    extension: str
+    media_type: str
+    transparent: bool
+    options: Mapping[str, Parser]
+
+
+#: All of them, by the names that Pillow has for them.
+OUTPUTS: Final[Mapping[str, Format]] = MappingProxyType(
+    {
+        "JPEG": Format(
+            ".jpg",
+            "image/jpeg",
+            transparent=False,
+            options={
+                "quality": _QUALITY,
+                "progressive": BOOLEAN,
+                "optimise": BOOLEAN,
+                "subsampling": _SAMPLING,
+            },
+        ),
+        "PNG": Format(
+            ".png",
+            "image/png",
+            transparent=True,
+            options={
+                "optimise": BOOLEAN,
+                "effort": whole_number(0, maximum=9),
+                "colours": _COLOURS,
+            },
+        ),
+        "WEBP": Format(
+            ".webp",
+            "image/webp",
+            transparent=True,
+            options={
+                "quality": _QUALITY,
+                "lossless": BOOLEAN,
+                "effort": whole_number(0, maximum=6),
+                "alpha_quality": _QUALITY,
+            },
+        ),
+        "AVIF": Format(
+            ".avif",
+            "image/avif",
+            transparent=True,
+            options={
+                "quality": _QUALITY,
+                "effort": whole_number(0, maximum=10),
+                "subsampling": _SAMPLING,
+            },
+        ),
+        "GIF": Format(".gif", "image/gif", transparent=True, options={"colours": _COLOURS}),
+    }
+)
+
+
+def output_format(source: str, wanted: str) -> str:
+    """Return the format to write: *wanted*, or the nearest one to that of the *source*."""
+    if wanted != SOURCE:
+        return wanted
+    if source == "MPO":  # a JPEG with more pictures behind the first
+        return "JPEG"
+    return source if source in OUTPUTS else "PNG"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One rendition that is to be made.
+
+    Attributes:
+        name: its key in the settings.
+        width: of its box, in pixels; None for any.
+        height: of its box, in pixels; None for any.
+        fit: ``inside`` the box; ``outside``, so that it covers it; ``cover``, and what is
+            outside is cut off; ``contain``, and the rest of the box is background; ``fill``,
+            whatever becomes of the aspect. Where a side of the box is missing, the last
+            three are ``inside``.
+        gravity: what stays when it is cut: shares of width and height, or ``entropy``.
+        enlarge: whether a smaller picture is made larger. Else the box shrinks with it,
+            only ``contain`` keeps its size.
+        kernel: filter to resize with, one of :data:`KERNELS`.
+        format: in Pillow's spelling, or ``source`` for that of the source.
+        options: of the encoder, sorted pairs; see :data:`OUTPUTS`.
+        target_bytes: the quality goes down until no more are needed; 0 for any number.
+        background: behind transparent parts, red, green and blue, 0-255 each; None keeps
+            them transparent where the format can, and is the plan's background elsewhere.
+        steps: functions image -> image, called in this order.
+        metadata: what stays of it, one of :data:`METADATA`.
+        frames: of an animation that are kept, where the format can; 1 is a still picture.
+    """
+
+    name: str
+    width: float | None = None
+    height: float | None = None
+    fit: str = "inside"
+    gravity: Gravity = (0.5, 0.5)
+    enlarge: bool = False
+    kernel: str = "lanczos"
+    format: str = "JPEG"
+    options: tuple[tuple[str, Any], ...] = ()
+    target_bytes: int = 0
+    background: tuple[int, int, int] | None = None
+    steps: tuple[Step, ...] = ()
+    metadata: str = "none"
+    frames: int = 1
+
+    @property
+    def digest(self) -> str:
+        """What tells a rendition of this variant from one of another look or engine."""
+        values = [getattr(self, field.name) for field in fields(self) if field.name != "name"]
+        values[_STEPS] = tuple(map(name_of_step, self.steps))
+        return digest(ENGINE, *values)
+
+    @property
+    def needs_pixels_only(self) -> bool:
+        """Whether it comes out the same of a JPEG of its source in best quality."""
+        return self.format == "JPEG" and self.background is None and self.metadata == "none"
+
+    @property
+    def extension(self) -> str:
+        """The extension of its files; that of JPEG where the source decides."""
+        return OUTPUTS[output_format("JPEG", self.format)].extension
+
+
+_STEPS: Final = [field.name for field in fields(Variant) if field.name != "name"].index("steps")
+
+
+def name_of_step(step: Step) -> str:
+    """Return what tells *step* from another, in every process."""
+    name = getattr(step, "__qualname__", None)
+    return repr(step) if name is None else f"{step.__module__}.{name}"
