@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SourceRejected,
         StoreFailed,
     )
-    from scrapy_imgpipe.imaging import Plan, Variant, render
+    from scrapy_imgpipe.imaging import Plan, Variant, hamming, render
     from scrapy_imgpipe.pipeline import ImagesPipeline
     from scrapy_imgpipe.records import ImageRecord, Outcome, Rendition
     from scrapy_imgpipe.report import read_report
@@ -47,6 +47,7 @@ _HOMES = {
     "SourceRejected": "errors",
     "StoreFailed": "errors",
     "Variant": "imaging",
+    "hamming": "imaging",
     "render": "imaging",
 }
 
@@ -67,6 +68,7 @@ __all__ = [
     "SourceRejected",
     "StoreFailed",
     "Variant",
+    "hamming",
     "read_report",
     "render",
 ]

@@ -186,7 +186,7 @@ class Options:
     placeholder_digests: frozenset[str] = _setting("IMGPIPE_PLACEHOLDER_DIGESTS", frozenset(), DIGEST_LIST, "MD5 digests of placeholders you know, as downloaded or as stored.", "[]")
     placeholder_urls: int = _setting("IMGPIPE_PLACEHOLDER_URLS", 0, whole_number(0, "URLs"), "Behind how many URLs of one host the same bytes are a placeholder; 0 for no number.")
     report: str | None = _setting("IMGPIPE_REPORT", None, PATH, "File with a row for every image that an item asked for: `.jsonl`, `.csv`, `.sqlite` or `.parquet`; `%(name)s` and `%(time)s` as in `FEEDS`.", "no report")
-    measures: tuple[Any, ...] = _setting("IMGPIPE_RECORD", (), MEASURES, "Functions image -> dict whose answers are added to the report: `mean_brightness`, import paths or functions.", "[]")
+    measures: tuple[Any, ...] = _setting("IMGPIPE_RECORD", (), MEASURES, "Functions image -> dict whose answers are added to the report: names of ready ones (`phash`, ...), import paths or functions.", "[]")
     item_key: str = _setting("IMGPIPE_ITEM_KEY", "", FIELD, "Field that tells an item from the others in the report; else its number.")
     expires: int | None = _setting("IMAGES_EXPIRES", None, whole_number(None, "days"), "Days after which a stored image is asked for again; 0 always asks.", "90")
     min_width: int | None = _setting("IMAGES_MIN_WIDTH", None, whole_number(None, "pixels"), "Images narrower than this are refused; 0 accepts all.", "0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scrapy_imgpipe import errors, options, stats
+from scrapy_imgpipe.imaging import READY
 from scrapy_imgpipe.records import SUCCESSES, Outcome
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -20,6 +21,11 @@ def test_the_table_of_settings_is_generated_from_the_options():
 def test_every_outcome_that_can_happen_is_in_the_readme():
     for code in (*SUCCESSES, *_codes()):
         assert f"`{code}`" in README, code
+
+
+def test_every_ready_record_function_is_in_the_readme():
+    for name in READY:
+        assert f"| `{name}` |" in README, name
 
 
 def test_every_code_of_an_error_is_an_outcome():

@@ -12,9 +12,10 @@ from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.completeness import inspect
 from scrapy_imgpipe.imaging.decode import format_of, open_image, unknown_formats, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
+from scrapy_imgpipe.imaging.exif import exif
 from scrapy_imgpipe.imaging.geometry import Layout, fit_inside, layout, size_of
 from scrapy_imgpipe.imaging.icc import to_srgb
-from scrapy_imgpipe.imaging.measures import READY, Measure, is_uniform, measure
+from scrapy_imgpipe.imaging.measures import is_uniform, measure
 from scrapy_imgpipe.imaging.plan import (
     DEFAULT_FORMATS,
     FULL,
@@ -25,6 +26,7 @@ from scrapy_imgpipe.imaging.plan import (
     extension_of,
     media_type_of,
 )
+from scrapy_imgpipe.imaging.ready import READY, Measure, hamming
 from scrapy_imgpipe.imaging.render import render
 from scrapy_imgpipe.imaging.resize import shrink
 from scrapy_imgpipe.imaging.steps import STEPS, step_of
@@ -44,10 +46,12 @@ __all__ = [
     "Variant",
     "check_size",
     "encode_jpeg",
+    "exif",
     "extension_of",
     "fit_inside",
     "flatten",
     "format_of",
+    "hamming",
     "inspect",
     "is_uniform",
     "layout",

@@ -1,95 +1,172 @@
-"""Reduce EXIF to what a viewer needs: which side is up.
+"""What the camera wrote into a picture: some fields of its EXIF, ready for JSON.
 
-EXIF is a small TIFF file: a header of eight bytes, then a directory (IFD0) of twelve
-bytes for each field (TIFF 6.0, section 2; CIPA DC-008-2023). All else, GPS
-and the thumbnail among it, hangs on IFD0 and goes with it.
+EXIF is free-form and comes from strangers. So nothing here raises: a field that is not
+what the standard (CIPA DC-008, EXIF 2.32) says is left out, and so are values that stand
+for "unknown".
 """
 
 from __future__ import annotations
 
-import re
-import struct
-from typing import Literal
+import math
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from numbers import Real
+from typing import Any, Final
 
-# Tags: CIPA DC-008-2023.
-_ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298
-_RIGHTS = frozenset({_ARTIST, _COPYRIGHT})
-_TURNED = range(2, 9)  # 1 is upright, 0 and 9 upwards are reserved
+from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
 
-# Field types: TIFF 6.0, section 2, and UTF-8 of CIPA DC-008-2023.
-_ASCII, _SHORT, _LONG, _UTF8 = 2, 3, 4, 129
+from scrapy_imgpipe.imaging.decode import open_image
+from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 
-# Two of them fit into one JPEG segment; photographers' names and licences have some 100.
-_MOST_TEXT = 28 * 1024
+#: Most characters of a text that are kept.
+MAX_TEXT: Final = 200
 
-#: Stands before the TIFF header in a JPEG. Does not belong into PNG and WEBP but is
-#: found there, too. Readers ignore the sixth byte, which is a fill byte.
-PREFIX = re.compile(rb"Exif\0[\0\xff]")
+_TEXTS = {
+    "Make": Base.Make,
+    "Model": Base.Model,
+    "DateTimeOriginal": Base.DateTimeOriginal,
+    "Copyright": Base.Copyright,
+    "Artist": Base.Artist,
+}
+_NUMBERS = {
+    "ExposureTime": Base.ExposureTime,
+    "FNumber": Base.FNumber,
+    "FocalLength": Base.FocalLength,
+}
+# Name: the tag, the tag of the side, the sides in order of sign, the most degrees.
+_PLACES = {
+    "GPSLatitude": (GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS", 90),
+    "GPSLongitude": (GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW", 180),
+}
+_DEGREE_DECIMALS = 7  # a centimetre on the ground
 
-_HEADER = b"MM\0*\0\0\0\x08"  # big-endian, IFD0 follows
-_FIELD = struct.Struct(">HHI4s")
 
+def exif(image: Image.Image) -> dict[str, dict[str, Any]]:
+    """Return fields of *image*'s EXIF as ``exif``; an empty dict where it has none.
 
-def reduced(exif: bytes, *, rights: bool) -> bytes:
-    """Return *exif* with its orientation only; empty where there is no turn to keep.
-
-    What begins with :data:`PREFIX` goes on doing so: some readers ask for it, others do
-    not understand it. Hostile offsets and counts lose their field. Reducing twice is
-    reducing once.
+    Texts are ``Make``, ``Model``, ``DateTimeOriginal`` (``YYYY:MM:DD HH:MM:SS``, no
+    zone), ``Copyright`` and ``Artist``, of 200 characters at most, without control
+    characters. Numbers are ``ExposureTime`` in seconds, ``FNumber``, ``ISO``,
+    ``FocalLength`` in millimetres, and ``Orientation``, 1-8, as the file has it.
+    ``GPSLatitude`` and ``GPSLongitude`` are degrees, south and west negative: where
+    somebody was.
 
     Args:
-        exif: the payload of an EXIF segment or chunk, of any bytes.
-        rights: keep Copyright and Artist, too.
+        image: as opened. What was turned or converted may have lost its EXIF. A PNG
+            may be decoded, for it may carry its EXIF behind the pixels.
     """
-    prefix = PREFIX.match(exif)
-    tiff = exif[prefix.end() :] if prefix else exif
-    fields = _fields(tiff, _RIGHTS if rights else frozenset())
-    if not fields:
-        return b""
-    return (prefix[0] if prefix else b"") + _written(fields)
-
-
-def _fields(tiff: bytes, texts: frozenset[int]) -> dict[int, tuple[int, bytes]]:
-    """Return type and value of the fields to keep, values in big-endian order.
-
-    Of a field that stands there twice, the last counts, as it does for Pillow.
-    """
-    order: Literal["little", "big"] = "little" if tiff.startswith(b"II*\0") else "big"
-    if not tiff.startswith((b"II*\0", b"MM\0*")):
+    try:
+        tags = image.getexif()
+    except Exception:  # noqa: BLE001 - as above: free-form, and from strangers
         return {}
-    start = int.from_bytes(tiff[4:8], order)
-    count = int.from_bytes(tiff[start : start + 2], order)
-    table = tiff[start + 2 : start + 2 + count * _FIELD.size]
-    whole = len(table) // _FIELD.size * _FIELD.size
-    found = {}
-    for entry in struct.iter_unpack(f"{'<' if order == 'little' else '>'}HHI4s", table[:whole]):
-        tag, kind, length, value = entry
-        if tag == _ORIENTATION:
-            found[tag] = _SHORT, _turn(kind, length, value, order)
-        elif tag in texts and kind in {_ASCII, _UTF8} and length <= _MOST_TEXT:
-            at = int.from_bytes(value, order)
-            text = value[:length] if length <= len(value) else tiff[at : at + length]
-            found[tag] = kind, text if len(text) == length else b""
-    return {tag: field for tag, field in sorted(found.items()) if field[1]}
+    found: dict[str, Any] = {}
+    places = (tags, _directory(tags, IFD.Exif))
+    for name, tag in _TEXTS.items():
+        found[name] = _text(_value(places, tag))
+    for name, tag in _NUMBERS.items():
+        found[name] = _number(_value(places, tag))
+    speed = _number(_value(places, Base.ISOSpeedRatings))
+    found["ISO"] = int(speed) if speed else None
+    turn = _value(places, Base.Orientation)
+    found["Orientation"] = turn if isinstance(turn, int) and 1 <= turn <= 8 else None  # noqa: PLR2004
+    position = (_directory(tags, IFD.GPSInfo),)
+    for name, (degrees, side, signs, most) in _PLACES.items():
+        found[name] = _degrees(_value(position, degrees), _value(position, side), signs, most)
+    told = {name: value for name, value in found.items() if value not in (None, "")}
+    return {"exif": told} if told else {}
 
 
-def _turn(kind: int, length: int, value: bytes, order: Literal["little", "big"]) -> bytes:
-    """Return an orientation as two bytes, none where it is upright or nonsense."""
-    if length != 1 or kind not in {_SHORT, _LONG}:
-        return b""
-    turn = int.from_bytes(value[:2] if kind == _SHORT else value, order)
-    return struct.pack(">H", turn) if turn in _TURNED else b""
+def exif_of(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> dict[str, dict[str, Any]]:
+    """Return :func:`exif` of a file; its pixels are not decoded, but a PNG's with EXIF.
+
+    Bytes that are no picture, or one of a format that is not allowed, have none.
+    """
+    try:
+        image = open_image(data, formats)
+    except Exception:  # noqa: BLE001 - what the picture is worth is not asked here
+        return {}
+    with image:
+        if image.format == "PNG" and not _may_have_exif(image, data):
+            return {}
+        return exif(image)
 
 
-def _written(fields: dict[int, tuple[int, bytes]]) -> bytes:
-    """Return a TIFF file of one directory; the tags have to be in rising order."""
-    at = len(_HEADER) + 2 + len(fields) * _FIELD.size + 4
-    table, texts = b"", b""
-    for tag, (kind, value) in fields.items():
-        count = 1 if kind == _SHORT else len(value)
-        inline = value
-        if len(value) > 4:  # noqa: PLR2004 - the bytes of a field's own
-            inline = struct.pack(">I", at + len(texts))
-            texts += value + bytes(len(value) % 2)
-        table += _FIELD.pack(tag, kind, count, inline)  # fills up with NULs
-    return _HEADER + struct.pack(">H", len(fields)) + table + bytes(4) + texts
+def _may_have_exif(png: Image.Image, data: bytes) -> bool:
+    # the chunk of PNG's third edition, and what ImageMagick writes
+    return b"eXIf" in data or "Raw profile type exif" in png.info
+
+
+def _directory(tags: Image.Exif, which: int) -> Mapping[int, Any]:
+    try:
+        return tags.get_ifd(which)
+    except Exception:  # noqa: BLE001 - an offset may lead anywhere
+        return {}
+
+
+def _value(places: tuple[Mapping[int, Any], ...], tag: int) -> Any:
+    """Return the value of *tag*, the first that one of *places* has."""
+    for place in places:
+        try:
+            value = place.get(tag)
+        except Exception:  # noqa: BLE001, S112 - values are decoded when they are asked for
+            continue
+        if value is not None:
+            return value
+    return None
+
+
+def _text(value: object) -> str:
+    """Return *value* in one line, or nothing.
+
+    The standard has ASCII, cameras and editors write UTF-8 or Latin-1; Pillow reads
+    Latin-1.
+    """
+    if isinstance(value, str):
+        with suppress(UnicodeEncodeError):
+            value = value.encode("latin-1")
+    text = _decoded(value) if isinstance(value, bytes) else value
+    if not isinstance(text, str):
+        return ""
+    shown = "".join(char if char.isprintable() else " " for char in text[: 4 * MAX_TEXT])
+    return " ".join(shown.split())[:MAX_TEXT]
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _number(value: object) -> float | None:
+    """Return *value*, the first of several, where it is more than 0; 0 is unknown."""
+    if isinstance(value, tuple | list) and value:
+        value = value[0]
+    number = _real(value)
+    return number if number is not None and number > 0 else None
+
+
+def _real(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        number = float(value)  # n/0 is NaN
+    except (OverflowError, ZeroDivisionError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _degrees(value: object, side: object, signs: str, most: int) -> float | None:
+    """Return degrees, minutes and seconds as one number; without its side it says nothing."""
+    letter = _text(side)[:1].upper()
+    if not isinstance(value, tuple | list) or not value or not letter or letter not in signs:
+        return None
+    parts = [_real(part) for part in value[:3]]
+    known = [part for part in parts if part is not None and part >= 0]
+    if len(known) < len(parts):
+        return None
+    degrees: float = sum(part / 60**place for place, part in enumerate(known))
+    if degrees > most:
+        return None
+    return round(-degrees if letter == signs[1] else degrees, _DEGREE_DECIMALS)

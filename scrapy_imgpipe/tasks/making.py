@@ -100,7 +100,7 @@ def prepare(
         raise SourceRejected(f"The picture is a placeholder ({kind})", "placeholder")
     measured = {}
     if rules.measures:
-        measured = measure(full.data, rules.measures, rules.plan.formats)
+        measured = measure(full.data, rules.measures, rules.plan.formats, data)
     files = [
         stored_file(output, None, rules.digests, digest if output is full else "")
         for output in outputs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
-from scrapy_imgpipe.imaging import measure, render
+from scrapy_imgpipe.imaging import exif, measure, render
 from scrapy_imgpipe.records import ImageRecord, Rendition, checksum
 from scrapy_imgpipe.tasks.outputs import Output, output_of, stored_file
 
@@ -64,8 +64,7 @@ def mend(
     try:
         made = _made(data, found.thumbs, found.missing, rules, remake)
         if rules.measures:
-            measured = measure(data, rules.measures, rules.plan.formats)
-            record = record._replace(measured=measured)
+            record = record._replace(measured=_measured(data, record, rules))
     except (ImageBroken, SourceRejected):
         return None
     rendered = time.perf_counter()
@@ -83,6 +82,14 @@ def mend(
         rendered - began,
         time.perf_counter() - rendered,
     )
+
+
+def _measured(data: bytes, record: ImageRecord, rules: Rules) -> dict[str, Any]:
+    """Return what is said of *data*; EXIF that only the download had stays as it is known."""
+    measured = measure(data, rules.measures, rules.plan.formats)
+    if exif in rules.measures and exif.__name__ in record.measured:
+        measured.setdefault(exif.__name__, record.measured[exif.__name__])
+    return measured
 
 
 def _made(

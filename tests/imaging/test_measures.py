@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageStat
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected
-from scrapy_imgpipe.imaging.measures import ERROR, READY, is_uniform, mean_brightness, measure
+from scrapy_imgpipe.imaging.measures import ERROR, is_uniform, measure
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
+from scrapy_imgpipe.imaging.ready import READY, mean_brightness
 from tests.imaging.pictures import RED, WHITE, decoded, encoded, exif, noisy, png, rgb_profile
 
 BRIGHT = "mean_brightness"
@@ -168,7 +169,8 @@ def test_the_picture_is_decoded_once_and_small_where_that_serves(monkeypatch):
 
 
 def test_the_ready_ones_have_names():
-    assert dict(READY) == {BRIGHT: mean_brightness}
+    assert READY[BRIGHT] is mean_brightness
+    assert [measure.__name__ for measure in READY.values()] == list(READY)
     with pytest.raises(TypeError):
         READY["mine"] = mean_brightness
 

@@ -13,9 +13,9 @@ from PIL import ExifTags, Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from scrapy_imgpipe.imaging import open_image, upright
-from scrapy_imgpipe.imaging.exif import reduced
 from scrapy_imgpipe.imaging.metadata import end_of_image, strip
-from scrapy_imgpipe.imaging.pieces import MOST_PIECES
+from scrapy_imgpipe.imaging.metadata.exif import reduced
+from scrapy_imgpipe.imaging.metadata.pieces import MOST_PIECES
 from tests.imaging.pictures import cmyk_profile, decoded, encoded, noisy, rgb_profile
 
 SECRET = b"Jane Doe, 51.5007 N"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from scrapy_imgpipe.errors import ImageBroken, StoreFailed
 from scrapy_imgpipe.freshness import Policy, Verdict
-from scrapy_imgpipe.imaging import Plan, Variant
+from scrapy_imgpipe.imaging import Plan, Variant, exif
 from scrapy_imgpipe.index import Key, SqliteIndex
 from scrapy_imgpipe.records import ImageRecord, Rendition, checksum, stamp
 from scrapy_imgpipe.tasks import (
@@ -642,6 +642,23 @@ def test_measures_of_a_thumbnail_that_changes_stay(place: Place) -> None:
     found = place.look("a")
     assert (found.verdict, found.need) == (Verdict.FRESH, 0)
     assert place.store.read == []
+
+
+def test_exif_that_only_the_download_had_stays(place: Place) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    place = place.under(measures=(exif,))
+    told = {"exif": {"Orientation": 6}}
+    assert place.crawl("a", jpeg(exif=tags)).measured == told
+    place.path(BIG_PATH).unlink()
+    assert mended(place, place.look("a")).record.measured == told
+    place = place.under(measures=(exif, width))
+    assert mended(place, place.look("a")).record.measured == {**told, "width": 80}
+    place = place.under(measures=(width,))
+    assert mended(place, place.look("a")).record.measured == {"width": 80}
+    place = place.under(measures=(exif,))
+    assert mended(place, place.look("a")).record.measured == {}
+    assert is_settled(place)
 
 
 # --- placeholders ---

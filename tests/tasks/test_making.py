@@ -14,7 +14,7 @@ from PIL import Image
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
 from scrapy_imgpipe.freshness import Policy, Verdict
-from scrapy_imgpipe.imaging import Plan, Variant
+from scrapy_imgpipe.imaging import Plan, Variant, exif
 from scrapy_imgpipe.index import SqliteIndex
 from scrapy_imgpipe.records import Rendition, checksum, stamp
 from scrapy_imgpipe.stores import FileSystemStore, Stat
@@ -138,6 +138,15 @@ def width(image: Image.Image) -> dict[str, Any]:
 def test_measures_are_taken_of_what_is_stored(place: Place) -> None:
     saved = place.under(measures=(width,)).make("a", encoded(noise(mode="RGBA"), "PNG"))
     assert saved.measured == {"width": 120, "mode": "RGB"}
+
+
+def test_exif_is_that_of_the_download(place: Place) -> None:
+    tags = Image.Exif()
+    tags[0x0110], tags[0x0112] = "EOS 5D", 6
+    saved = place.under(measures=(exif, width)).make("a", jpeg(exif=tags))
+    told = {"exif": {"Model": "EOS 5D", "Orientation": 6}}
+    assert saved.measured == {**told, "width": 80, "mode": "RGB"}
+    assert not opened(place.path("full/a.jpg").read_bytes()).getexif()
 
 
 # --- placeholders ---

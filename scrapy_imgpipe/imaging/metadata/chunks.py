@@ -6,8 +6,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from scrapy_imgpipe.imaging.exif import reduced
-from scrapy_imgpipe.imaging.pieces import Keep, Piece, bounded
+from scrapy_imgpipe.imaging.metadata.exif import reduced
+from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece, bounded
 
 _SIGNATURE_BYTES = 8
 

@@ -11,8 +11,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from scrapy_imgpipe.imaging.exif import PREFIX, reduced
-from scrapy_imgpipe.imaging.pieces import Keep, Piece, bounded
+from scrapy_imgpipe.imaging.metadata.exif import PREFIX, reduced
+from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece, bounded
 
 # ITU-T T.81, table B.1.
 _START, _END, _SCAN, _COMMENT = b"\xd8", b"\xd9", b"\xda", b"\xfe"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from scrapy_imgpipe.imaging.exif import reduced
-from scrapy_imgpipe.imaging.pieces import Keep, Piece, bounded
+from scrapy_imgpipe.imaging.metadata.exif import reduced
+from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece, bounded
 
 _HEADER_BYTES = 12  # RIFF, the length of all that follows, WEBP
 

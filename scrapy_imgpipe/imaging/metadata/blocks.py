@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scrapy_imgpipe.imaging.pieces import Keep, Piece, bounded
+from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece, bounded
 
 _SCREEN_BYTES = 13  # sections 17 and 18: the header and the logical screen descriptor
 _IMAGE_BYTES = 10  # section 20: the image descriptor

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from scrapy_imgpipe.imaging import blocks, chunks, riff, segments
-from scrapy_imgpipe.imaging.pieces import Keep, Piece
+from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece
 
 _MALFORMED = (ValueError, IndexError, struct.error)
 
