@@ -20,7 +20,7 @@ from typing import Any
 
 from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, one_of, parse, whole_number
 from scrapy_imgpipe.renditions import parse_full, parse_renditions
-from scrapy_imgpipe.variants import SOURCE, Variant
+from scrapy_imgpipe.variants import COPYRIGHT, SOURCE, Variant
 
 #: ``(key that was found, value)``; the value is None where the setting is not set.
 Lookup = Callable[[str], tuple[str, object]]
@@ -120,6 +120,12 @@ def _parse_word(value: Any) -> str:
     return value
 
 
+def _parse_strip(value: Any) -> str:
+    if isinstance(value, str) and value.lower() == COPYRIGHT:
+        return COPYRIGHT
+    return "all" if BOOLEAN.parse(value) else ""
+
+
 def _parse_thumbs(value: Any) -> dict[str, tuple[float, float]]:
     if isinstance(value, str):
         value = json.loads(value)
@@ -147,6 +153,7 @@ MEASURES = Parser("list of functions or their names", _parse_measures)
 FIELD = Parser("name of a field", _parse_word)
 RENDITIONS = Parser("dict of name to what a rendition is to be like", parse_renditions)
 FULL = Parser("'jpeg', 'source' or dict of what it is to be like", parse_full)
+STRIP = Parser("True, False or 'copyright'", _parse_strip)
 THUMBS = Parser("dict of name to (width, height) in pixels, 1 or more each,", _parse_thumbs)
 
 
@@ -193,6 +200,8 @@ class Options:
     min_height: int | None = _setting("IMAGES_MIN_HEIGHT", None, whole_number(None, "pixels"), "Images lower than this are refused; 0 accepts all.", "0")
     renditions: Mapping[str, Variant] | None = _setting("IMGPIPE_RENDITIONS", None, RENDITIONS, "Renditions to make beside thumbnails: name to a dict of what each is to be like.", "{}")
     full: Variant | str = _setting("IMGPIPE_FULL", "jpeg", FULL, "What the full image is: `jpeg`, `source` (kept as it came), or a dict as in `IMGPIPE_RENDITIONS`.")
+    truncated: str = _setting("IMGPIPE_TRUNCATED", "refuse", one_of("refuse", "keep"), "What to do about images that were cut off: `keep` renders what is there (JPEG, PNG, GIF, BMP, TIFF), with a mark in the report.")
+    strip_metadata: str = _setting("IMGPIPE_STRIP_METADATA", "", STRIP, "Remove EXIF, GPS, XMP, IPTC, comments, thumbnails and trailing data from full images that pass through: `True`, or `copyright` to keep who made it.", "False")
     preserve_format: bool = _setting("IMAGES_PRESERVE_FORMAT", False, BOOLEAN, "Keep full images in the format they came in; the same as `source` for `IMGPIPE_FULL`.")
     thumbs: dict[str, Any] | None = _setting("IMAGES_THUMBS", None, THUMBS, "Thumbnails to make: name to the box, in pixels, that they fit inside.", "{}")
     allow_redirects: bool = _setting("MEDIA_ALLOW_REDIRECTS", False, BOOLEAN, "Follow redirects of image URLs.")

@@ -30,8 +30,11 @@ FITS: Final = ("inside", "outside", "cover", "contain", "fill")
 #: Filters to resize with, in the words of Pillow.
 KERNELS: Final = ("lanczos", "bicubic", "hamming", "bilinear", "box", "nearest")
 
+#: Metadata that says who made a picture.
+COPYRIGHT: Final = "copyright"
+
 #: What stays of the metadata: nothing, colour profile, who made it, or all of it.
-METADATA: Final = ("none", "profile", "copyright", "all")
+METADATA: Final = ("none", "profile", COPYRIGHT, "all")
 
 #: Part that counts where a picture is cut: 0.0 is left or top, 1.0 right or bottom.
 GRAVITIES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
@@ -162,7 +165,6 @@ class Variant:
             them transparent where the format can, and is the plan's background elsewhere.
         steps: functions image -> image, called in this order.
         metadata: what stays of it, one of :data:`METADATA`.
-        frames: of an animation that are kept, where the format can; 1 is a still picture.
     """
 
     name: str
@@ -178,7 +180,6 @@ class Variant:
     background: tuple[int, int, int] | None = None
     steps: tuple[Step, ...] = ()
     metadata: str = "none"
-    frames: int = 1
 
     @property
     def digest(self) -> str:

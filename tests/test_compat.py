@@ -6,13 +6,17 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from scrapy.http import Response
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from scrapy.http import Request, Response
 from scrapy.pipelines.images import ImageException
 from scrapy.settings import Settings
+from scrapy.utils.request import RequestFingerprinter, fingerprint
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe import compat, errors
 from scrapy_imgpipe.compat import FileException, lean_failure, translate, without_bodies
+from scrapy_imgpipe.compat.fingerprints import fingerprints_of
 
 ERRORS = [
     errors.SourceRejected("no", "too-small"),
@@ -22,6 +26,57 @@ ERRORS = [
     errors.StoreFailed("no", "bad-path"),
     errors.HookFailed("no"),
 ]
+
+
+PLAIN_PARTS = st.text("abcXYZ019._-~%/:@?&=;+ é", max_size=12)
+HOSTS = st.sampled_from(
+    [
+        "a.example",
+        "A.example",
+        "127.0.0.1",
+        "a-b.example:8000",
+        "a.example:80",
+        "[::1]",
+        "a..b",
+        "é.example",
+    ]
+)
+
+
+@given(st.sampled_from(["http", "https", "HTTP", "ftp"]), HOSTS, st.lists(PLAIN_PARTS, max_size=4))
+@example("http", "a.example", ["full", "a.jpg"])
+@example("https", "a.example:443", ["a", "..", "b.jpg"])
+@example("http", "a.example", ["a;b", "c.jpg?x=1#y"])
+def test_fingerprints_are_scrapys(scheme, host, parts):
+    url = f"{scheme}://{host}/{'/'.join(parts)}"
+    try:
+        request = Request(url)
+    except ValueError:
+        assume(False)
+    assert fingerprints_of(RequestFingerprinter())(request) == fingerprint(request)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"method": "POST"}, {"body": b"x"}, {"meta": {"verbatim_url": True}}, {"headers": {"A": "b"}}],
+)
+def test_fingerprints_of_other_requests_are_scrapys_too(changes):
+    request = Request("http://a.example/b.jpg", **changes)
+    assert fingerprints_of(RequestFingerprinter())(request) == fingerprint(request)
+
+
+def test_another_fingerprinter_is_asked_itself():
+    class Mine:
+        def fingerprint(self, request):
+            return b"mine"
+
+    assert fingerprints_of(Mine())(Request("http://a.example/b.jpg")) == b"mine"
+
+
+def test_a_scrapy_with_other_fingerprints_is_asked_itself(monkeypatch):
+    monkeypatch.setattr("scrapy_imgpipe.compat.fingerprints.fingerprint", lambda _: b"other")
+    known = RequestFingerprinter()
+    assert fingerprints_of(known) == known.fingerprint
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)

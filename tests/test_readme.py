@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scrapy_imgpipe import errors, options, stats
-from scrapy_imgpipe.imaging import READY
+from scrapy_imgpipe import errors, options, renditions, stats, variants
+from scrapy_imgpipe.imaging import READY, STEPS
 from scrapy_imgpipe.records import SUCCESSES, Outcome
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -26,6 +26,13 @@ def test_every_outcome_that_can_happen_is_in_the_readme():
 def test_every_ready_record_function_is_in_the_readme():
     for name in READY:
         assert f"| `{name}` |" in README, name
+
+
+def test_all_that_can_be_said_of_a_rendition_is_in_the_readme():
+    words = {*renditions.KEYS, *variants.OUTPUTS, *variants.FITS, *variants.KERNELS, *STEPS}
+    words |= {option for output in variants.OUTPUTS.values() for option in output.options}
+    for word in words:
+        assert f"`{word}`" in README, word
 
 
 def test_every_code_of_an_error_is_an_outcome():

@@ -16,6 +16,7 @@ from scrapy_imgpipe.imaging.exif import exif
 from scrapy_imgpipe.imaging.geometry import Layout, fit_inside, layout, size_of
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.measures import is_uniform, measure
+from scrapy_imgpipe.imaging.metadata import end_of_image, strip, trailing_bytes
 from scrapy_imgpipe.imaging.plan import (
     DEFAULT_FORMATS,
     FULL,
@@ -46,6 +47,7 @@ __all__ = [
     "Variant",
     "check_size",
     "encode_jpeg",
+    "end_of_image",
     "exif",
     "extension_of",
     "fit_inside",
@@ -63,7 +65,9 @@ __all__ = [
     "shrink",
     "size_of",
     "step_of",
+    "strip",
     "to_srgb",
+    "trailing_bytes",
     "unknown_formats",
     "upright",
 ]

@@ -34,6 +34,10 @@ class Plan:
         background: what shows through transparency; red, green, blue, 0-255 each.
         formats: what may be opened, in Pillow's spelling. ``MPO`` and ``JPEG``
             are one; a name that this Pillow cannot open is as if left out.
+        strip: metadata of a full image that passes through: empty keeps it, ``all`` removes
+            it, ``copyright`` removes all but who made it.
+        truncated: whether an image that was cut off is rendered as far as it goes, where its
+            format allows: JPEG, PNG, GIF, BMP, TIFF. Its full image is a whole file then.
         full: what the full image is to be: :data:`JPEG`; ``source``, which keeps every
             format as it came; or a variant, whose name does not matter.
     """
@@ -44,17 +48,19 @@ class Plan:
     background: tuple[int, int, int] = (255, 255, 255)
     formats: tuple[str, ...] = DEFAULT_FORMATS
     full: Variant | str = JPEG
+    strip: str = ""
+    truncated: bool = False
 
     @property
     def full_digest(self) -> str:
         """What tells a full image that was made by this plan from one of another.
 
-        Begins with a letter for the kind of full image: what passed through by one kind is
-        not what another would make.
+        Begins with two letters for the kind of full image: what passed through by one kind
+        is not what another would make.
         """
         if isinstance(self.full, Variant):
             return f"v{self.full.digest}"
-        return f"{self.full[0]}{digest(ENGINE, self.background)}"
+        return f"{self.full[0]}{self.strip[:1] or '-'}{digest(ENGINE, self.background)}"
 
     @property
     def outputs(self) -> tuple[Variant, ...]:
@@ -91,6 +97,9 @@ class Picture:
         height: as a viewer shows it, in pixels, 1 or more.
         format: of *data*; ``JPEG``, also for an ``MPO`` that passed through.
         uniform: whether it is of one colour; only told of the full image.
+        trailing: bytes that followed the image in its file, and are none of it; only told
+            of the full image.
+        truncated: whether a part of it was not there; only told of the full image.
     """
 
     name: str | None
@@ -99,6 +108,8 @@ class Picture:
     height: int
     format: str
     uniform: bool = False
+    trailing: int = 0
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

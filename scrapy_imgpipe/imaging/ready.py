@@ -19,8 +19,9 @@ from scrapy_imgpipe.imaging.blurhash import blurhash
 from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.exif import exif
 from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.geometry import fit_inside
 from scrapy_imgpipe.imaging.icc import to_srgb
-from scrapy_imgpipe.imaging.resize import REDUCING_GAP, fit_inside
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP
 
 #: Looks at one picture and says something of it, by name. It gets an upright ``RGB``
 #: image in sRGB, lent for the call: it may change it, but not keep it.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from PIL import Image, JpegImagePlugin
 
+from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
 from scrapy_imgpipe.imaging.completeness import refuse_hole
 from scrapy_imgpipe.imaging.decode import open_image, turn_of, upright
@@ -23,11 +24,14 @@ from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.measures import is_uniform
+from scrapy_imgpipe.imaging.metadata import end_of_image, strip, trailing_bytes
 from scrapy_imgpipe.imaging.outputs import Origin, make_variants, needs_whole, wants_alpha
 from scrapy_imgpipe.imaging.plan import FULL, JPEG, Picture, Plan, check_size
 from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat
-from scrapy_imgpipe.variants import SOURCE, Variant
+from scrapy_imgpipe.imaging.saving import saved_again
+from scrapy_imgpipe.imaging.truncated import repaired
+from scrapy_imgpipe.variants import COPYRIGHT, SOURCE, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -119,13 +123,24 @@ def _passed(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]
         refuse_hole(data)
         base = _decode_scaled(image, plan.variants, plan.background)
         uniform = is_uniform(base.pixels.picture) and _is_uniform_whole(data, plan)
-        return Picture(FULL, data, *base.size, "JPEG", uniform), base
+        return Picture(FULL, _stripped(data, plan), *base.size, "JPEG", uniform), base
     image.load()
     uniform, form = is_uniform(image), str(image.format)
     straight = upright(image)
     check_size(*straight.size, plan.min_width, plan.min_height)
-    full = Picture(FULL, data, *straight.size, form, uniform)
+    full = Picture(FULL, _stripped(data, plan), *straight.size, form, uniform)
     return full, _base_of(image, straight, plan)
+
+
+def _stripped(data: bytes, plan: Plan) -> bytes:
+    """Return *data* without the metadata that *plan* does not want."""
+    if not plan.strip:
+        return data
+    rights = plan.strip == COPYRIGHT
+    if end_of_image(data) is not None:
+        return strip(data, copyright=rights)
+    with open_image(data, plan.formats) as image:
+        return saved_again(image, rights=rights)
 
 
 def _base_of(image: Image.Image, straight: Image.Image, plan: Plan) -> Base:
@@ -168,7 +183,8 @@ def _made(data: bytes, image: Image.Image, plan: Plan) -> list[Picture]:
         base = _base_of(image, straight, plan)
     uniform = is_uniform(base.pixels.picture)
     full, *others = make_variants(base, plan.outputs, origin, plan)
-    return [replace(full, name=FULL, uniform=uniform), *others]
+    full = replace(full, name=FULL, uniform=uniform, trailing=trailing_bytes(data))
+    return [full, *others]
 
 
 @sealed
@@ -194,9 +210,24 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
     Raises:
         SourceRejected: ``not-an-image``, ``format-not-allowed``, ``too-many-pixels`` or
             ``too-small``.
-        ImageBroken: the bytes do not decode to their end.
+        ImageBroken: the bytes do not decode to their end; where the plan keeps what is
+            there, not to a single pixel.
         HookFailed: a step failed.
     """
+    try:
+        return _rendered(data, plan, only)
+    except ImageBroken:
+        whole = repaired(data, plan.formats) if plan.truncated else None
+        if whole is None:
+            raise
+        made = _rendered(whole, plan, only)
+        if only is None and made[0].uniform:  # nothing of it was there
+            raise
+    return [replace(made[0], truncated=only is None), *made[1:]]
+
+
+@sealed
+def _rendered(data: bytes, plan: Plan, only: Collection[str] | None) -> list[Picture]:
     image = open_image(data, plan.formats)
     try:
         if only is None and isinstance(plan.full, Variant):
@@ -204,6 +235,7 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
         origin = Origin.of(image, plan.variants)
         if only is None:
             full, base = _full(data, image, plan)
+            full = replace(full, trailing=trailing_bytes(data))
             return [full, *make_variants(base, plan.variants, origin, plan)]
         if _is_jpeg(image):
             base = _decode_scaled(image, plan.variants, plan.background)

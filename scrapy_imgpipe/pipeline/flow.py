@@ -34,6 +34,7 @@ from scrapy_imgpipe.compat import (
     translate,
     without_bodies,
 )
+from scrapy_imgpipe.compat.fingerprints import fingerprints_of
 from scrapy_imgpipe.errors import HookFailed, ImagePipeError
 from scrapy_imgpipe.pipeline.asking import Asking
 from scrapy_imgpipe.pipeline.asks import Ask, Work
@@ -92,19 +93,20 @@ class SourceFlow(Asking):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._works: WeakKeyDictionary[Request, Work] = WeakKeyDictionary()
+        self._fingerprint_of = fingerprints_of(self._fingerprinter)
 
     def _work(self, request: Request) -> Work:
         """Return what is known of *request*, which hooks may be called with by anybody."""
         work = self._works.get(request)
         if work is None:
-            work = self._works[request] = Work(self._fingerprinter.fingerprint(request).hex())
+            work = self._works[request] = Work(self._fingerprint_of(request).hex())
         return work
 
     async def _obtained(
         self, ask: Ask, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> FileInfo | Failure:
         """Obtain *request* once: who asks for it again waits for the first."""
-        fingerprint = self._fingerprinter.fingerprint(request)
+        fingerprint = self._fingerprint_of(request)
         ask.errback = ask.errback or request.errback
         request.callback, request.errback = NO_CALLBACK, None
         if fingerprint in info.downloaded:

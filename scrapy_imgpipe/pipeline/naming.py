@@ -66,14 +66,22 @@ class Naming(SourceFlow):
             variants = (*(imaging.Variant(*thumb) for thumb in thumbs), *self.renditions.values())
             options = self.options
             plan = imaging.Plan(
-                variants, *kind[1:], options.background, options.formats, self.full_image
+                variants,
+                *kind[1:],
+                options.background,
+                options.formats,
+                self.full_image,
+                options.strip_metadata,
+                options.truncated == "keep",
             )
             self._plan_known = kind, plan
         return self._plan_known[1]
 
     def _policy(self) -> Policy:
         options = self.options
-        limits = _limits(self.min_width, self.min_height, options.formats, options.statuses)
+        limits = _limits(
+            self.min_width, self.min_height, options.formats, options.statuses, options.truncated
+        )
         return _policy(self.expires, options.retry_failed_after, limits)
 
     async def _full_path(

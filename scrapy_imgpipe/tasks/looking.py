@@ -218,8 +218,8 @@ def _is_outdated(record: ImageRecord, rules: Rules) -> bool:
     if rules.any_thumbs:
         return record.plan.split(".")[:2] != rules.digest.split(".")[:2]
     made_by, wanted = record.plan.split(".")[0], rules.plan.full_digest
-    if made_by[:1] == wanted[:1] != _DESCRIBED and record.content == record.full.checksum:
-        return False
+    if made_by[:2] == wanted[:2] and record.content == record.full.checksum:
+        return made_by[:1] == _DESCRIBED and made_by != wanted
     return made_by != wanted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import measure, render
@@ -98,9 +98,9 @@ def prepare(
     kind = kind_of(Seen(content, digest, source.url, seen, source.urls), rules)
     if kind and rules.placeholders.refused:
         raise SourceRejected(f"The picture is a placeholder ({kind})", "placeholder")
-    measured = {}
+    measured = _marks(full)
     if rules.measures:
-        measured = measure(full.data, rules.measures, rules.plan.formats, data)
+        measured.update(measure(full.data, rules.measures, rules.plan.formats, data))
     files = [
         stored_file(output, None, rules.digests, digest if output is full else "")
         for output in outputs
@@ -118,6 +118,12 @@ def prepare(
         rendering=time.perf_counter() - began,
     )
     return Prepared(outputs, saved)
+
+
+def _marks(full: Output) -> dict[str, Any]:
+    """Return what is to be known of what was downloaded, where it was out of order."""
+    marks = {"trailing_bytes": full.trailing, "truncated": full.truncated}
+    return {name: value for name, value in marks.items() if value}
 
 
 def save(prepared: Prepared, store: Store) -> Saved:

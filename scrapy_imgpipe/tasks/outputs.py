@@ -39,6 +39,8 @@ class Output:
     height: int
     format: str
     uniform: bool = False
+    trailing: int = 0
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def output_of(picture: Picture, full: str, thumbs: Mapping[str, str]) -> Output:
         picture.height,
         picture.format,
         picture.uniform,
+        picture.trailing,
+        picture.truncated,
     )
 
 

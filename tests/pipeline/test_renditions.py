@@ -10,6 +10,7 @@ from PIL import Image
 
 from scrapy_imgpipe import ImagesPipeline
 from scrapy_imgpipe.index import SqliteIndex
+from scrapy_imgpipe.report import read_rows
 from scrapy_imgpipe.variants import OUTPUTS
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise
@@ -222,3 +223,26 @@ def test_the_index_knows_the_format_of_each(tmp_path):
     with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
         (record,) = index.records()
     assert [file.format for file in record.renditions] == ["WEBP"]
+
+
+def test_trailing_bytes_are_in_the_report_and_the_index(tmp_path):
+    report = tmp_path / "report.jsonl"
+    crawled(tmp_path, JPEG + b"PK" * 50, IMGPIPE_REPORT=str(report))
+    (row,) = read_rows(report)
+    assert row["trailing_bytes"] == 100
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        (record,) = index.records()
+    assert record.measured == {"trailing_bytes": 100}
+
+
+def test_stripping_is_part_of_the_plan(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "at home"
+    data = encoded(noise((90, 60)), exif=exif)
+    image, _, files = crawled(tmp_path, data)
+    assert b"at home" in files[image["path"]]
+    image, asked, files = crawled(tmp_path, data, IMGPIPE_STRIP_METADATA=True)
+    assert asked == [URL]
+    assert b"at home" not in files[image["path"]]
+    _, asked, _ = crawled(tmp_path, data, IMGPIPE_STRIP_METADATA=True)
+    assert not asked

@@ -78,6 +78,8 @@ WRONG = {
     "IMGPIPE_RENDITIONS": [7, "small", ["small"], True],
     "IMGPIPE_FULL": ["png", "original", 7, ["jpeg"], None.__class__],
     "IMAGES_PRESERVE_FORMAT": ["yes", 2, []],
+    "IMGPIPE_TRUNCATED": ["yes", True, ["keep"]],
+    "IMGPIPE_STRIP_METADATA": ["all", 2, ["copyright"], "on"],
 }
 each_wrong = pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
@@ -406,6 +408,8 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_RENDITIONS": '{"card": {"width": 40, "format": "webp", "quality": 70}}',
         "IMGPIPE_FULL": "SOURCE",
         "IMAGES_PRESERVE_FORMAT": "1",
+        "IMGPIPE_STRIP_METADATA": "Copyright",
+        "IMGPIPE_TRUNCATED": "KEEP",
     }
     pipeline = Crawl(tmp_path, **as_text).pipeline
     read = pipeline.options
@@ -423,6 +427,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     card = Variant("card", 40, format="WEBP", options=(("quality", 70),))
     assert pipeline.renditions == {"card": card}
     assert (pipeline.full_image, read.preserve_format) == ("source", True)
+    assert (read.strip_metadata, read.truncated) == ("copyright", "keep")
     assert set(as_text) == set(WRONG)
 
 

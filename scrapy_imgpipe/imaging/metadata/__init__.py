@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from scrapy_imgpipe.imaging import blocks, chunks, riff, segments
+from scrapy_imgpipe.imaging.metadata import blocks, chunks, riff, segments
 from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece
 
 _MALFORMED = (ValueError, IndexError, struct.error)
@@ -104,3 +104,11 @@ def end_of_image(data: bytes) -> int | None:
                 end = piece.end
             return end
     return None
+
+
+def trailing_bytes(data: bytes) -> int:
+    """Return how many bytes follow the image in *data*; 0 also where that cannot be told."""
+    if data.startswith(b"\xff\xd8\xff") and segments.ends_at_once(data):
+        return 0
+    end = end_of_image(data)
+    return 0 if end is None else len(data) - end

@@ -63,6 +63,22 @@ def pieces(data: bytes) -> Iterator[Piece]:
         at = end
 
 
+def ends_at_once(data: bytes) -> bool:
+    """Return whether nothing can follow the image, told without a walk through its scans.
+
+    True is certain: from the header of the first scan on, there is one end-of-image marker
+    and it stands at the end. False is doubt.
+    """
+    at = len(b"\xff" + _START)
+    while (found := _MARKER.match(data, at)) is not None and found[1][0] in _WITH_LENGTH:
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+        if at <= found.end():
+            return False
+        if found[1] == _SCAN:
+            return data.find(b"\xff" + _END, at) == len(data) - 2
+    return False
+
+
 def _behind_scan(data: bytes, at: int) -> int:
     found = _BEHIND_SCAN.search(data, at)
     if found is None:
