@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import re
 import threading
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -70,6 +72,13 @@ _SAMPLE_SCALES = {"1": 255.0, "L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
 #: of 2.7 MB has 42.
 PIECE_BYTES = 4 << 20
 
+# Formats whose decoders come with other packages (extras heif and jxl), and the function
+# of each that tells Pillow, where importing does not do so.
+_PLUGINS = {"HEIF": ("pillow_heif", "register_heif_opener"), "JXL": ("pillow_jxl", "")}
+
+# Other words for one format.
+_ALIASES = {"MPO": "JPEG", "HEIC": "HEIF"}
+
 _plugins_lock = threading.Lock()
 
 
@@ -84,23 +93,32 @@ def format_of(data: bytes) -> str:
 def unknown_formats(formats: Collection[str]) -> list[str]:
     """Return those of *formats* that no Pillow opens, misspelt ones above all.
 
-    A format of :data:`DEFAULT_FORMATS` that this Pillow was built without is known.
+    A format of :data:`DEFAULT_FORMATS` that this Pillow was built without is known, and one
+    whose package is not installed is not.
     """
     others = [name for name in formats if name not in DEFAULT_FORMATS]
     if others:  # loading all plug-ins takes a while
-        with _plugins_lock:
-            Image.init()
-    return [name for name in others if name not in Image.OPEN]
+        _openable(others)
+    return [name for name in others if _ALIASES.get(name, name) not in Image.OPEN]
 
 
 def _openable(formats: Collection[str]) -> tuple[str, ...]:
     """Return *formats* as ``Image.open`` takes them, with their plug-ins loaded."""
-    names = ["JPEG" if name.upper() == "MPO" else name.upper() for name in formats]
+    names = [_ALIASES.get(name.upper(), name.upper()) for name in formats]
     with _plugins_lock:
         Image.preinit()
         if not Image.OPEN.keys() >= set(names):
             Image.init()
+            for name in _PLUGINS.keys() & set(names) - Image.OPEN.keys():
+                _load_plugin(*_PLUGINS[name])
     return tuple(name for name in dict.fromkeys(names) if name in Image.OPEN)
+
+
+def _load_plugin(module: str, function: str) -> None:
+    with suppress(ImportError):  # not installed: the format stays unknown
+        plugin = import_module(module)
+        if function:
+            getattr(plugin, function)()
 
 
 def _refusal(error: Exception, data: bytes, allowed: Collection[str]) -> ImagePipeError:

@@ -204,7 +204,8 @@ def tags(data: bytes) -> dict[int, object]:
     exif = decoded(data).getexif()
     found = dict(exif)
     for directory in ExifTags.IFD:
-        found.update(exif.get_ifd(directory))
+        with suppress(KeyError):  # Pillow 11, where there is no such directory
+            found.update(exif.get_ifd(directory))
     return found
 
 

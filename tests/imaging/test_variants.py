@@ -37,7 +37,7 @@ def over(image, background=WHITE):
 @pytest.mark.parametrize("form", OUTPUTS)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_in_every_format(mode, form):
-    kind = {"CMYK": "JPEG", "YCbCr": "TIFF", "PA": "TIFF"}.get(mode, "PNG")
+    kind = {"CMYK": "JPEG", "YCbCr": "JPEG", "PA": "TIFF"}.get(mode, "PNG")
     if mode == "PA":
         # Pillow reads PA, and writes it in no format
         kind, source = "PNG", noisy(SIZE, "RGBA").convert("PA").convert("RGBA")

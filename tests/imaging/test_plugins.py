@@ -1,0 +1,68 @@
+"""Formats whose decoders come with other packages."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from PIL import Image
+
+from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.imaging import (
+    DEFAULT_FORMATS,
+    Plan,
+    Variant,
+    format_of,
+    render,
+    unknown_formats,
+)
+from tests.imaging.pictures import decoded, difference, encoded, exif, noisy
+
+FORMATS = (*DEFAULT_FORMATS, "HEIF", "JXL")
+PLAN = Plan((Variant("small", 40),), formats=FORMATS)
+
+
+@pytest.fixture(params=["HEIF", "JXL"])
+def kind(request):
+    assert unknown_formats([request.param]) == []
+    return request.param
+
+
+def test_it_is_rendered_as_any_other(kind):
+    picture = noisy((128, 96))
+    data = encoded(picture, kind, quality=95)
+    assert format_of(data) == kind
+    full, small = render(data, PLAN)
+    assert (full.format, full.width, full.height) == ("JPEG", 128, 96)
+    assert (small.width, small.height) == (40, 30)
+    assert difference(decoded(full.data), picture) < 8
+
+
+def test_it_is_kept_as_it_came(kind):
+    data = encoded(noisy((128, 96)), kind)
+    full, small = render(data, Plan(PLAN.variants, formats=FORMATS, full="source"))
+    assert full.data is data
+    assert (full.format, small.format) == (kind, "JPEG")
+
+
+def test_by_default_it_is_refused(kind):
+    with pytest.raises(SourceRejected, match=f"Image format {kind} is not allowed"):
+        render(encoded(noisy((128, 96)), kind), Plan())
+
+
+def test_it_is_upright(kind):
+    data = encoded(noisy((128, 96)), kind, exif=exif(6).tobytes())
+    full, _ = render(data, PLAN)
+    assert (full.width, full.height) == (96, 128)
+
+
+def test_heic_is_another_word_for_it():
+    data = encoded(noisy((128, 96)), "HEIF")
+    assert render(data, Plan(formats=("HEIC",)))[0].width == 128
+    assert unknown_formats(["HEIC"]) == []
+
+
+def test_without_its_package_it_is_unknown(monkeypatch):
+    monkeypatch.delitem(Image.OPEN, "JXL", raising=False)
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    assert unknown_formats(["JXL"]) == ["JXL"]
