@@ -102,6 +102,7 @@ KEYS: Final[Mapping[str, Parser]] = MappingProxyType(
         "background": COLOUR,
         "steps": Parser("list of functions, their names, or {name: arguments}", _parse_steps),
         "metadata": one_of(*METADATA),
+        "frames": whole_number(1, "frames"),
     }
 )
 

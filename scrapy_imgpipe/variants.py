@@ -165,6 +165,8 @@ class Variant:
             them transparent where the format can, and is the plan's background elsewhere.
         steps: functions image -> image, called in this order.
         metadata: what stays of it, one of :data:`METADATA`.
+        frames: of an animation that are kept at most, where source and format can; 1 is
+            a still picture, the first.
     """
 
     name: str
@@ -180,6 +182,7 @@ class Variant:
     background: tuple[int, int, int] | None = None
     steps: tuple[Step, ...] = ()
     metadata: str = "none"
+    frames: int = 1
 
     @property
     def digest(self) -> str:

@@ -129,7 +129,7 @@ def encode(image: Image.Image, variant: Variant, form: str, **extra: Any) -> byt
         ImageBroken: Pillow could not encode it.
     """
     options = dict(variant.options)
-    ready = _in_mode_of(image, form, options.get("colours"))
+    ready = in_mode_of(image, form, options.get("colours"))
     told = {**save_options(form, options), **extra}
     if form == "JPEG":
         told = {**_NO_COMMENT, **told}
@@ -164,8 +164,8 @@ def _saved(image: Image.Image, form: str, told: Mapping[str, Any]) -> bytes:
         return file.getvalue()
 
 
-def _in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Image:
-    """Return *image* in a mode that *form* takes, of no more than *colours*."""
+def in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Image:
+    """Return *image* in a mode that *form* takes, of no more than *colours* in a palette."""
     if colours is not None and form in {"PNG", "GIF"}:
         method = Image.Quantize.FASTOCTREE if "A" in image.mode else Image.Quantize.MEDIANCUT
         whole = image if image.mode in {"RGB", "RGBA"} else image.convert(_full_mode(image))

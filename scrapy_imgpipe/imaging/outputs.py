@@ -131,7 +131,7 @@ def make_variants(
     made: dict[Variant, Picture] = {}
     chosen = [replace(each, name="") for each in variants if only is None or each.name in only]
     for group, pixels in _groups(base, variants):
-        looks = {replace(each, name=""): _look(base, each, origin) for each in group}
+        looks = {replace(each, name=""): look_of(base, each, origin) for each in group}
         for look, small in descend(replace(base, pixels=pixels), looks.values()):
             for variant in chosen:
                 if variant not in made and looks.get(variant) == look:
@@ -159,7 +159,8 @@ def _groups(base: Base, variants: Sequence[Variant]) -> Iterator[tuple[list[Vari
         yield rest, Flat(base.pixels.picture, base.pixels.box)
 
 
-def _look(base: Base, variant: Variant, origin: Origin) -> Look:
+def look_of(base: Base, variant: Variant, origin: Origin) -> Look:
+    """Return how *variant* shows *base*; where it says ``entropy``, by its pixels."""
     found = layout(base.size, variant)
     if variant.gravity == ENTROPY and found.part is not None:
         left, top, right, bottom = found.part
@@ -183,7 +184,7 @@ def _of_whole(base: Base, variant: Variant, origin: Origin, plan: Plan) -> Pictu
     early = [step for step in variant.steps if is_before_resize(step)]
     image = taken(image, early, variant.background or plan.background)
     base = Base(Flat(image), image.size, None, base.profile)
-    place, kernel = _look(base, variant, origin)
+    place, kernel = look_of(base, variant, origin)
     small = base.pixels.shrunk(base.cut(place, kernel)).picture
     return _encoded(small, variant, Making(origin, plan, base.profile, place.canvas))
 
@@ -207,10 +208,20 @@ class Making(NamedTuple):
 def _encoded(image: Image.Image, variant: Variant, making: Making) -> Picture:
     """Bring a resized *image* to its colours, canvas and steps, and encode it."""
     form = output_format(making.origin.format, variant.format)
+    image = finished(image, variant, making)
+    kept = making.origin.kept(variant)
+    if kept or variant.options or variant.target_bytes or form != "JPEG":
+        data = encode(image, variant, form, **kept)
+    else:
+        data = encode_jpeg(image, **_NO_COMMENT)
+    return Picture("", data, *image.size, form)
+
+
+def finished(image: Image.Image, variant: Variant, making: Making) -> Image.Image:
+    """Return a resized *image* in its colours, on its canvas, behind its steps."""
     if image.mode == "YCbCr" and not (is_plain(variant) and making.canvas is None):
         image = image.convert("RGB")
-    kept = making.origin.kept(variant)
-    if "icc_profile" not in kept:
+    if "icc_profile" not in making.origin.kept(variant):
         image = to_srgb(image, making.profile)
     background = variant.background or making.plan.background
     alpha = keeps_alpha(variant, making.origin.format)
@@ -218,12 +229,7 @@ def _encoded(image: Image.Image, variant: Variant, making: Making) -> Picture:
     if making.canvas is not None:
         image = _on_canvas(image, making.canvas, variant, None if alpha else background)
     late = [step for step in variant.steps if not is_before_resize(step)]
-    image = _opaque(taken(image, late, background), background, alpha=alpha)
-    if kept or variant.options or variant.target_bytes or form != "JPEG":
-        data = encode(image, variant, form, **kept)
-    else:
-        data = encode_jpeg(image, **_NO_COMMENT)
-    return Picture("", data, *image.size, form)
+    return _opaque(taken(image, late, background), background, alpha=alpha)
 
 
 def _opaque(image: Image.Image, background: tuple[int, int, int], *, alpha: bool) -> Image.Image:

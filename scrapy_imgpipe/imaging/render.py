@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from PIL import Image, JpegImagePlugin
 
 from scrapy_imgpipe.errors import ImageBroken
+from scrapy_imgpipe.imaging.animation import animate, moves
 from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
 from scrapy_imgpipe.imaging.completeness import refuse_hole
-from scrapy_imgpipe.imaging.decode import open_image, turn_of, upright
+from scrapy_imgpipe.imaging.decode import format_of, open_image, turn_of, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
@@ -184,7 +185,27 @@ def _made(data: bytes, image: Image.Image, plan: Plan) -> list[Picture]:
     uniform = is_uniform(base.pixels.picture)
     full, *others = make_variants(base, plan.outputs, origin, plan)
     full = replace(full, name=FULL, uniform=uniform, trailing=trailing_bytes(data))
-    return [full, *others]
+    return _moving([full, *others], data, plan)
+
+
+def _moving(made: list[Picture], data: bytes, plan: Plan) -> list[Picture]:
+    """Return *made*, with those that are to move made once more."""
+    wanted: dict[str | None, Variant] = {variant.name: variant for variant in plan.variants}
+    if isinstance(plan.full, Variant):
+        wanted[FULL] = plan.full
+    source = format_of(data)
+    return [_moved(picture, wanted.get(picture.name), data, source, plan) for picture in made]
+
+
+def _moved(
+    still: Picture, variant: Variant | None, data: bytes, source: str, plan: Plan
+) -> Picture:
+    if variant is None or not moves(variant, still.format, source):
+        return still
+    moving = animate(data, variant, still.format, Origin(source), plan)
+    if moving is None:
+        return still
+    return replace(still, data=moving.data, width=moving.width, height=moving.height)
 
 
 @sealed
@@ -236,11 +257,11 @@ def _rendered(data: bytes, plan: Plan, only: Collection[str] | None) -> list[Pic
         if only is None:
             full, base = _full(data, image, plan)
             full = replace(full, trailing=trailing_bytes(data))
-            return [full, *make_variants(base, plan.variants, origin, plan)]
+            return _moving([full, *make_variants(base, plan.variants, origin, plan)], data, plan)
         if _is_jpeg(image):
             base = _decode_scaled(image, plan.variants, plan.background)
         else:
             base = _base_of(image, upright(image), plan)
-        return make_variants(base, plan.variants, origin, plan, only)
+        return _moving(make_variants(base, plan.variants, origin, plan, only), data, plan)
     finally:
         image.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from scrapy_imgpipe.imaging.animation import MOST_PIXELS, MOVING
 from scrapy_imgpipe.imaging.decode import PIECE_BYTES
 from scrapy_imgpipe.imaging.geometry import layout
 from scrapy_imgpipe.imaging.outputs import needs_whole
@@ -46,7 +47,7 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
     if seen is None:
         return UNKNOWN_GROWTH * len(data)
     kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
-    kept += _enlarged(seen, plan)
+    kept += _enlarged(seen, plan) + _animated(seen, plan)
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
         return kept + seen.pixels * PIXEL_BYTES * COPIES
     scale = _scale(seen, plan)
@@ -59,6 +60,19 @@ def _enlarged(seen: Probe, plan: Plan) -> int:
     places = [layout(size, variant) for variant in plan.outputs]
     largest = max((math.prod(place.canvas or place.size) for place in places), default=0)
     return COPIES * PIXEL_BYTES * largest if largest > math.prod(size) else 0
+
+
+def _animated(seen: Probe, plan: Plan) -> int:
+    """Return what the frames of the largest moving rendition take; rather too much."""
+    if seen.format not in MOVING:
+        return 0
+    size = (max(seen.width, 1), max(seen.height, 1))
+    pixels = [
+        math.prod(layout(size, variant).size) * min(variant.frames, MOST_PIXELS // math.prod(size))
+        for variant in plan.outputs
+        if variant.frames > 1
+    ]
+    return PIXEL_BYTES * max(pixels, default=0)
 
 
 def _scale(seen: Probe, plan: Plan) -> int:

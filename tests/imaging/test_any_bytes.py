@@ -20,6 +20,9 @@ GOOD = [
     encoded(noisy(SIZE, "RGBA"), "PNG"),
     encoded(noisy(SIZE, "P"), "PNG", transparency=3),
     encoded(noisy(SIZE, "P"), "GIF"),
+    encoded(
+        noisy(SIZE, "P"), "GIF", save_all=True, append_images=[noisy(SIZE, "P", n) for n in (2, 3)]
+    ),
     encoded(noisy(SIZE, "RGBA"), "WEBP"),
     encoded(noisy(SIZE), "BMP"),
     encoded(noisy(SIZE, "L"), "TIFF"),
@@ -38,6 +41,7 @@ VARIANTS = st.builds(
     metadata=st.sampled_from(METADATA),
     background=st.none() | st.just((9, 99, 199)),
     target_bytes=st.sampled_from([0, 700]),
+    frames=st.sampled_from([1, 3]),
 )
 PLANS = st.builds(
     Plan,

@@ -321,6 +321,7 @@ CHANGED = {
     "background": RED,
     "steps": (ImageOps.grayscale,),
     "metadata": "all",
+    "frames": 9,
 }
 
 

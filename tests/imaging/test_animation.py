@@ -1,0 +1,106 @@
+"""Animations: still by default, moving where frames are asked for."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from scrapy_imgpipe.imaging import Plan, Variant, animation, render, rendering_bytes
+from scrapy_imgpipe.probe import probe
+from tests.imaging.pictures import decoded, difference, encoded, noisy
+
+FORMATS = ["GIF", "WEBP", "PNG", "AVIF"]
+DURATIONS = [40, 80, 120, 60]
+FRAMES = [noisy((80, 60), "RGBA", seed=seed) for seed in range(4)]
+
+
+def moving(kind, **options):
+    """Return four frames as a file that repeats twice."""
+    more = {"loop": 2} if kind != "AVIF" else {}
+    settings = {"save_all": True, "append_images": FRAMES[1:], "duration": DURATIONS}
+    return encoded(FRAMES[0], kind, **{**settings, **more, **options})
+
+
+def frames_of(data):
+    """Return all frames as a viewer shows them, and how long each is shown."""
+    with Image.open(io.BytesIO(data)) as image:
+        found = []
+        for number in range(image.n_frames):
+            image.seek(number)
+            found.append((image.convert("RGB"), image.info.get("duration")))
+    return found
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_it_goes_on_moving(kind, form):
+    data = moving(kind)
+    look = Variant("v", 40, 40, "cover", format=form, frames=10)
+    full, made = render(data, Plan((look,)))
+    assert (made.format, made.width, made.height) == (form, 40, 40)
+    before, after = frames_of(data), frames_of(made.data)
+    assert len(before) == len(after) == 4
+    assert [round(duration) for _, duration in after] == DURATIONS
+    for (one, _), (other, _) in zip(before, after, strict=True):
+        expected = one.crop((10, 0, 70, 60)).resize((40, 40), Image.Resampling.LANCZOS)
+        assert difference(other, expected) < 14
+    assert getattr(decoded(full.data), "n_frames", 1) == 1
+    if "AVIF" not in {kind, form}:
+        assert decoded(made.data).info.get("loop") == 2
+
+
+def test_by_default_it_stands_still():
+    for form in FORMATS:
+        _, made = render(moving("GIF"), Plan((Variant("v", 40, format=form),)))
+        assert getattr(decoded(made.data), "n_frames", 1) == 1
+
+
+def test_only_so_many_frames(monkeypatch):
+    _, made = render(moving("GIF"), Plan((Variant("v", 40, format="WEBP", frames=3),)))
+    assert len(frames_of(made.data)) == 3
+    monkeypatch.setattr(animation, "MOST_PIXELS", 80 * 60 * 2)
+    _, made = render(moving("GIF"), Plan((Variant("v", 40, format="WEBP", frames=99),)))
+    assert len(frames_of(made.data)) == 2
+
+
+def test_what_cannot_move_stands_still():
+    _, made = render(moving("GIF"), Plan((Variant("v", 40, frames=9),)))
+    assert made.format == "JPEG"
+    still = encoded(noisy(), "PNG")
+    plan = Plan((Variant("v", 40, format="WEBP", frames=9),))
+    assert getattr(decoded(render(still, plan)[1].data), "n_frames", 1) == 1
+
+
+def test_frames_have_steps_canvas_and_palette():
+    look = Variant("v", 50, 50, "contain", format="GIF", frames=9, background=(255, 0, 0))
+    grey = Variant("g", 40, format="GIF", frames=9, options=(("colours", 8),))
+    _, boxed, few = render(moving("WEBP"), Plan((look, grey)))
+    for image, _ in frames_of(boxed.data):
+        assert image.size == (50, 50)
+        red, green, _ = image.getpixel((25, 1))
+        assert red > 230
+        assert green < 40
+    for image, _ in frames_of(few.data):
+        assert len(image.getcolors(99)) <= 8
+
+
+def test_a_full_image_may_move_and_others_are_made_of_the_stored_one():
+    plan = Plan(
+        (Variant("v", 20, format="GIF", frames=9),), full=Variant("", 60, frames=9, format="WEBP")
+    )
+    full, small = render(moving("GIF"), plan)
+    assert (len(frames_of(full.data)), len(frames_of(small.data))) == (4, 4)
+    kept = Plan(plan.variants, full="source")
+    data = moving("GIF")
+    first = render(data, kept)
+    assert first[0].data is data
+    assert render(data, kept, only={"v"})[0].data == first[1].data
+
+
+def test_frames_count_in_the_memory_that_it_takes():
+    data = moving("GIF")
+    plans = [Plan((Variant("v", 40, format="GIF", frames=frames),)) for frames in (1, 100)]
+    still, moved = (rendering_bytes(data, probe(data), plan) for plan in plans)
+    assert moved - still == 40 * 30 * 4 * 100
