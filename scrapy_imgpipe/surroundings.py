@@ -29,6 +29,10 @@ _SETTINGS = tuple(
     if hasattr(module, name)
 )
 
+# Where plug-ins come from that every process loads by itself, once a plan names their
+# formats: Pillow's own, and those of the extras ``heif`` and ``jxl``.
+_LOADED_ON_DEMAND = ("PIL.", "pillow_heif.", "pillow_jxl.")
+
 #: Arguments of ``warnings.filterwarnings``: action, message, category, module, line.
 _Filter = tuple[str, str, type[Warning], str, int]
 _Filters = list[tuple[Any, Any, Any, Any, int]]
@@ -46,7 +50,7 @@ def surroundings() -> tuple[Callable[[_Told], None], _Told]:
     """
     for name, (factory, _) in Image.OPEN.items():
         home = getattr(factory, "__module__", None) or "?"
-        if not home.startswith("PIL."):
+        if not home.startswith(_LOADED_ON_DEMAND):
             msg = f"Pillow opens {name} with a plug-in of {home}"
             raise pickle.PicklingError(msg)
     settings = tuple(getattr(module, name) for module, name in _SETTINGS)

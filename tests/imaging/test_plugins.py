@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -16,6 +17,9 @@ from scrapy_imgpipe.imaging import (
     render,
     unknown_formats,
 )
+from scrapy_imgpipe.processes.pool import Processes
+from scrapy_imgpipe.surroundings import surroundings
+from tests.calls import where_it_is_rendered
 from tests.imaging.pictures import decoded, difference, encoded, exif, noisy
 
 FORMATS = (*DEFAULT_FORMATS, "HEIF", "JXL")
@@ -54,6 +58,17 @@ def test_it_is_upright(kind):
     data = encoded(noisy((128, 96)), kind, exif=exif(6).tobytes())
     full, _ = render(data, PLAN)
     assert (full.width, full.height) == (96, 128)
+
+
+def test_it_is_rendered_in_a_worker_process_too(kind):
+    assert unknown_formats([kind]) == []  # it is loaded here
+    processes = Processes(1, surroundings=surroundings)
+    try:
+        number, (full, _) = processes.call(where_it_is_rendered, encoded(noisy(), kind), PLAN)
+    finally:
+        processes.close()
+    assert number != os.getpid()
+    assert (full.format, full.width) == ("JPEG", 96)
 
 
 def test_heic_is_another_word_for_it():
