@@ -229,7 +229,9 @@ def finished(image: Image.Image, variant: Variant, making: Making) -> Image.Imag
     if making.canvas is not None:
         image = _on_canvas(image, making.canvas, variant, None if alpha else background)
     late = [step for step in variant.steps if not is_before_resize(step)]
-    return _opaque(taken(image, late, background), background, alpha=alpha)
+    if late:  # it is lent: others are made of the same pixels
+        image = taken(image.copy(), late, background)
+    return _opaque(image, background, alpha=alpha)
 
 
 def _opaque(image: Image.Image, background: tuple[int, int, int], *, alpha: bool) -> Image.Image:

@@ -162,6 +162,20 @@ def test_what_a_step_does_wrong_is_its_own():
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_a_step_does_to_its_picture_no_other_rendition_sees(kind):
+    def blacken(image):
+        image.paste(0, (0, 0, *image.size))
+        return image
+
+    looks = (Variant("black", 80, steps=(blacken,)), Variant("same", 80), Variant("less", 30))
+    made = render(encoded(noisy(), kind), Plan(looks))
+    pictures = {each.name: decoded(each.data) for each in made}
+    assert pictures["black"].convert("L").getextrema() == (0, 0)
+    assert pictures["same"].convert("L").getextrema()[1] > 200
+    assert pictures["less"].convert("L").getextrema()[1] > 200
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_early_steps_get_the_whole_picture_and_others_the_small_one(kind):
     sizes = {}
 
