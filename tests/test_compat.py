@@ -56,6 +56,20 @@ def test_fingerprints_are_scrapys(scheme, host, parts):
     assert fingerprints_of(RequestFingerprinter())(request) == fingerprint(request)
 
 
+ARGUMENTS = st.lists(st.text("abAB09_.-", min_size=1, max_size=3), min_size=2, max_size=2)
+
+
+@given(st.lists(ARGUMENTS, min_size=1, max_size=5))
+@example([["a", "1"], ["a-b", "2"], ["a", "0"], ["a.", "3"]])
+def test_fingerprints_do_not_depend_on_the_order_of_arguments(arguments):
+    query = "&".join("=".join(argument) for argument in arguments)
+    request = Request(f"https://a.example/b.jpg?{query}")
+    assert fingerprints_of(RequestFingerprinter())(request) == fingerprint(request)
+    turned = "&".join("=".join(argument) for argument in reversed(arguments))
+    other = Request(f"https://a.example/b.jpg?{turned}")
+    assert fingerprints_of(RequestFingerprinter())(other) == fingerprint(request)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"method": "POST"}, {"body": b"x"}, {"meta": {"verbatim_url": True}}, {"headers": {"A": "b"}}],
