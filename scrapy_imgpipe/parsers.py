@@ -64,21 +64,18 @@ def whole_number(minimum: int | None = None, unit: str = "", maximum: int | None
     return Parser(f"whole number{of_unit}{at_least}", parse)
 
 
-def number(minimum: float, maximum: float, unit: str = "") -> Parser:
-    """Accept a number from *minimum* to *maximum*, which may be infinite but is not accepted."""
+def number(minimum: float, maximum: float) -> Parser:
+    """Accept a number from *minimum* to *maximum*."""
 
     def parse(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise TypeError
         parsed = value if isinstance(value, int) else float(value)
-        if not (minimum <= parsed <= maximum and parsed < float("inf")):
+        if not minimum <= parsed <= maximum:
             raise ValueError
         return parsed
 
-    of_unit = f" of {unit}" if unit else ""
-    if maximum == float("inf"):
-        return Parser(f"number{of_unit}, {minimum:g} or more,", parse)
-    return Parser(f"number{of_unit} from {minimum:g} to {maximum:g}", parse)
+    return Parser(f"number from {minimum:g} to {maximum:g}", parse)
 
 
 def one_of(*words: str) -> Parser:

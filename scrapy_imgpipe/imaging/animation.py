@@ -80,7 +80,7 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
         told["loop"] = 1 if loop is None else loop
     told |= _REPLACING.get(form, {})
     options = tuple(pair for pair in variant.options if pair[0] != "colours")
-    kept = origin.kept(variant)
+    kept = origin.kept(variant, form)
     data = encode(frames[0], replace(variant, options=options), form, **told, **kept)
     return Picture("", data, *frames[0].size, form)
 

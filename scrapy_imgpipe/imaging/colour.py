@@ -49,9 +49,13 @@ def _deep_to_grey(image: Image.Image) -> Image.Image:
     return _scaled(image, 255 / highest)
 
 
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
 def _opaque(image: Image.Image) -> Image.Image:
     """Return *image* as ``RGB``, whatever is transparent taken as it is."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+    if image.mode == "F" or _is_deep(image):
         image = _deep_to_grey(image)
     elif image.mode == "CMYK":
         image = to_srgb(image, image.info.get("icc_profile"))
@@ -80,15 +84,13 @@ def has_transparency(image: Image.Image) -> bool:
     if image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A"):
         return True
     transparent = image.info.get("transparency")
-    return transparent is not None and (
-        image.mode in ("1", "L", "I", "I;16", "P", "RGB") or image.mode.startswith("I;16")
-    )
+    return transparent is not None and (image.mode in ("1", "L", "P", "RGB") or _is_deep(image))
 
 
 def _over(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """Paint an *image* that has transparency over *background*."""
     canvas = Image.new("RGB", image.size, background)
-    if image.mode == "I" or image.mode.startswith("I;16"):
+    if _is_deep(image):
         mask = _deep_mask(image, image.info.get("transparency"))
         canvas.paste(_deep_to_grey(image).convert("RGB"), mask=mask)
     else:
@@ -136,7 +138,7 @@ def with_alpha(image: Image.Image) -> Image.Image:
         ImageBroken: the pixels do not decode to their end, or convert to nothing.
     """
     image.load()
-    if image.mode in ("I", "I;16") or image.mode.startswith("I;16"):
+    if _is_deep(image):
         mask = _deep_mask(image, image.info.get("transparency"))
         made = _deep_to_grey(image).convert("RGBA")
         made.putalpha(mask)

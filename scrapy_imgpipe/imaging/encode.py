@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 
-from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.variants import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,23 +29,20 @@ SMALL_PIXELS = 256 * 256
 #: Quality where nobody says which: of JPEG and AVIF Pillow's own defaults, of WEBP too.
 DEFAULT_QUALITY = {"JPEG": 75, "WEBP": 80, "AVIF": 75}
 
-#: Lowest quality that :func:`encode_within` tries; below, blocks are all that is left.
+#: Lowest quality that is tried for a target in bytes; below, blocks are all that is left.
 LEAST_QUALITY = 5
 
 #: Longest side of each format in pixels: libjpeg's JPEG_MAX_DIMENSION (jmorecfg.h),
 #: 14 bits of VP8 (RFC 6386, 9.1), 16 bits of GIF89a and of an AV1 frame header.
 MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535, "PNG": 2**31 - 1}
 
-# What our options are called in Pillow's writers.
+# What our options are called in Pillow's writers; empty where we do it ourselves.
 _NAMES = {
     "optimise": "optimize",
-    "colours": "colors",
+    "colours": "",
     "effort": {"PNG": "compress_level", "WEBP": "method", "AVIF": "speed"},
 }
 _FASTEST_AVIF = 10
-
-# A comment of the source is not ours to spread, and one above 64 KB would not encode.
-_NO_COMMENT: dict[str, Any] = {"comment": b""}
 
 # Modes that each format takes as they are.
 _MODES = {
@@ -75,6 +72,9 @@ def _memory_file() -> IO[bytes]:
 def encode_jpeg(image: Image.Image, **save_options: Any) -> bytes:
     """Return *image* as JPEG, the same bytes as ``image.save(BytesIO(), "JPEG")``.
 
+    Only its comment is left out: it is not ours to spread, and one above 64 KB would not
+    encode.
+
     Args:
         image: a mode that JPEG has: ``RGB``, ``YCbCr``, ``L``, ``CMYK``; not modified.
         **save_options: those of Pillow's JPEG writer.
@@ -84,7 +84,7 @@ def encode_jpeg(image: Image.Image, **save_options: Any) -> bytes:
     """
     small = image.width * image.height <= SMALL_PIXELS
     with io.BytesIO() if small else _memory_file() as file:
-        image.save(file, "JPEG", **save_options)
+        image.save(file, "JPEG", **{"comment": b"", **save_options})
         file.seek(0)
         return file.read()
 
@@ -98,12 +98,11 @@ def save_options(form: str, options: Mapping[str, Any]) -> dict[str, Any]:
             are left out.
     """
     found: dict[str, Any] = {}
-    for name, value in options.items():
+    for name in OUTPUTS[form].options.keys() & options.keys():
         known: Any = _NAMES.get(name, name)
-        known = known.get(form) if isinstance(known, dict) else known
-        if known is not None:
-            found[known] = value
-    found.pop("colors", None)  # that is done before
+        known = known[form] if isinstance(known, dict) else known
+        if known:
+            found[known] = options[name]
     if "speed" in found:
         found["speed"] = _FASTEST_AVIF - found["speed"]
     return found
@@ -131,8 +130,6 @@ def encode(image: Image.Image, variant: Variant, form: str, **extra: Any) -> byt
     options = dict(variant.options)
     ready = in_mode_of(image, form, options.get("colours"))
     told = {**save_options(form, options), **extra}
-    if form == "JPEG":
-        told = {**_NO_COMMENT, **told}
     best = told.setdefault("quality", DEFAULT_QUALITY[form]) if form in DEFAULT_QUALITY else None
     if not variant.target_bytes or best is None or told.get("lossless"):
         return _saved(ready, form, told)
@@ -172,9 +169,6 @@ def in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Imag
         return whole.quantize(colours, method)
     if image.mode in _MODES[form]:
         return image
-    if form not in _MODES:
-        msg = f"No encoder for {form}"
-        raise ImageBroken(msg)
     mode = _full_mode(image)
     return image.convert(mode if mode in _MODES[form] else "RGB")
 

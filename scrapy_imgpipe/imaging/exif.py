@@ -8,7 +8,7 @@ for "unknown".
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from numbers import Real
 from typing import Any, Final
@@ -21,6 +21,9 @@ from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 
 #: Most characters of a text that are kept.
 MAX_TEXT: Final = 200
+
+#: Tags of the fields that say who made a picture.
+RIGHTS: Final = frozenset({Base.Artist, Base.Copyright})
 
 _TEXTS = {
     "Make": Base.Make,
@@ -40,6 +43,15 @@ _PLACES = {
     "GPSLongitude": (GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW", 180),
 }
 _DEGREE_DECIMALS = 7  # a centimetre on the ground
+
+
+def fields_of(exif: Image.Exif, stays: Callable[[int], bool]) -> Image.Exif:
+    """Return a copy of *exif* with those tags only of which *stays* says so."""
+    kept = Image.Exif()
+    for tag, value in exif.items():
+        if stays(tag):
+            kept[tag] = value
+    return kept
 
 
 def exif(image: Image.Image) -> dict[str, dict[str, Any]]:

@@ -8,28 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from scrapy_imgpipe.imaging.colour import flatten
-from scrapy_imgpipe.imaging.encode import MOST_SIDE, encode, encode_jpeg
+from scrapy_imgpipe.imaging.encode import MOST_SIDE, encode
 from scrapy_imgpipe.imaging.entropy import busiest, small_copy
+from scrapy_imgpipe.imaging.exif import RIGHTS, fields_of
 from scrapy_imgpipe.imaging.geometry import Size, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.plan import Picture, Plan
 from scrapy_imgpipe.imaging.planes import Planes
 from scrapy_imgpipe.imaging.resize import KERNELS, Base, Flat, Look, descend
 from scrapy_imgpipe.imaging.steps import is_before_resize, taken
-from scrapy_imgpipe.variants import ENTROPY, OUTPUTS, Variant, output_format
+from scrapy_imgpipe.variants import COPYRIGHT, ENTROPY, OUTPUTS, Variant, output_format
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from scrapy_imgpipe.imaging.resize import Pixels
 
-_NO_COMMENT: dict[str, Any] = {"comment": b""}
-
-# What says who made a picture (EXIF 3.0, 4.6.5).
-_AUTHORS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
+# Formats whose writers take XMP.
+_WITH_XMP = frozenset({"JPEG", "WEBP", "AVIF"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +63,26 @@ class Origin:
             profile = None
         return cls(form, profile, exif, xmp if isinstance(xmp, bytes) else None)
 
-    def kept(self, variant: Variant) -> dict[str, Any]:
-        """Return what *variant* keeps of the metadata, as Pillow's writers are told."""
-        if variant.metadata == "none":
-            return {}
+    def keeps_profile(self, variant: Variant) -> bool:
+        """Return whether *variant* has the colours of :attr:`profile`, and says so."""
+        return bool(self.profile) and variant.metadata in {"profile", "all"}
+
+    def kept(self, variant: Variant, form: str) -> dict[str, Any]:
+        """Return what *variant* keeps of the metadata, as Pillow's writer of *form* is told."""
         told: dict[str, Any] = {}
-        if variant.metadata in {"profile", "all"} and self.profile:
+        if self.keeps_profile(variant):
             told["icc_profile"] = self.profile
-        if variant.metadata in {"copyright", "all"} and self.exif:
+        if variant.metadata in {COPYRIGHT, "all"} and self.exif:
             told["exif"] = self._exif(everything=variant.metadata == "all")
-        if variant.metadata == "all" and self.xmp and variant.format in {"JPEG", "WEBP", "AVIF"}:
+        if variant.metadata == "all" and self.xmp and form in _WITH_XMP:
             told["xmp"] = self.xmp
         return {key: value for key, value in told.items() if value}
 
     def _exif(self, *, everything: bool) -> bytes:
         if self.exif is None:
             return b""
-        kept = Image.Exif()
-        for tag, value in self.exif.items():
-            if tag in _AUTHORS or (everything and tag != ExifTags.Base.Orientation):
-                kept[tag] = value
+        stays = Tag.Orientation.__ne__ if everything else RIGHTS.__contains__
+        kept = fields_of(self.exif, stays)
         try:
             return kept.tobytes() if len(kept) else b""
         except Exception:  # noqa: BLE001 - values that nobody can write
@@ -129,25 +129,21 @@ def make_variants(
     them, and come out the same whether made alone or all together.
     """
     made: dict[Variant, Picture] = {}
-    chosen = [replace(each, name="") for each in variants if only is None or each.name in only]
-    for group, pixels in _groups(base, variants):
-        looks = {replace(each, name=""): look_of(base, each, origin) for each in group}
+    nameless = {each.name: replace(each, name="") for each in variants}
+    chosen = {same for name, same in nameless.items() if only is None or name in only}
+    for group, pixels in _groups(base, nameless.values()):
+        looks = {each: look_of(base, each, origin) for each in group}
         for look, small in descend(replace(base, pixels=pixels), looks.values()):
-            for variant in chosen:
-                if variant not in made and looks.get(variant) == look:
+            for variant, own in looks.items():
+                if own == look and variant in chosen:
                     making = Making(origin, plan, base.profile, look[0].canvas)
                     made[variant] = _encoded(_upright(small.picture, base), variant, making)
-    for variant in chosen:
-        if variant not in made:
-            made[variant] = _of_whole(base, variant, origin, plan)
-    return [
-        replace(made[replace(each, name="")], name=each.name)
-        for each in variants
-        if only is None or each.name in only
-    ]
+    for variant in chosen - made.keys():
+        made[variant] = _of_whole(base, variant, origin, plan)
+    return [replace(made[same], name=name) for name, same in nameless.items() if same in chosen]
 
 
-def _groups(base: Base, variants: Sequence[Variant]) -> Iterator[tuple[list[Variant], Pixels]]:
+def _groups(base: Base, variants: Iterable[Variant]) -> Iterator[tuple[list[Variant], Pixels]]:
     """Yield variants that are made from the same pixels, and these."""
     plain = [each for each in variants if is_plain(each)]
     rest = [each for each in variants if not is_plain(each) and not needs_whole(each)]
@@ -209,11 +205,7 @@ def _encoded(image: Image.Image, variant: Variant, making: Making) -> Picture:
     """Bring a resized *image* to its colours, canvas and steps, and encode it."""
     form = output_format(making.origin.format, variant.format)
     image = finished(image, variant, making)
-    kept = making.origin.kept(variant)
-    if kept or variant.options or variant.target_bytes or form != "JPEG":
-        data = encode(image, variant, form, **kept)
-    else:
-        data = encode_jpeg(image, **_NO_COMMENT)
+    data = encode(image, variant, form, **making.origin.kept(variant, form))
     return Picture("", data, *image.size, form)
 
 
@@ -221,7 +213,7 @@ def finished(image: Image.Image, variant: Variant, making: Making) -> Image.Imag
     """Return a resized *image* in its colours, on its canvas, behind its steps."""
     if image.mode == "YCbCr" and not (is_plain(variant) and making.canvas is None):
         image = image.convert("RGB")
-    if "icc_profile" not in making.origin.kept(variant):
+    if not making.origin.keeps_profile(variant):
         image = to_srgb(image, making.profile)
     background = variant.background or making.plan.background
     alpha = keeps_alpha(variant, making.origin.format)

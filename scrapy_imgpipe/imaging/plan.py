@@ -5,7 +5,7 @@ No Pillow, no I/O. Pillow's spelling is used for format names (``JPEG``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scrapy_imgpipe.errors import SourceRejected
@@ -40,6 +40,8 @@ class Plan:
             format allows: JPEG, PNG, GIF, BMP, TIFF. Its full image is a whole file then.
         full: what the full image is to be: :data:`JPEG`; ``source``, which keeps every
             format as it came; or a variant, whose name does not matter.
+        outputs: all that has to be encoded by description: the full image, if so, and
+            variants.
     """
 
     variants: tuple[Variant, ...] = ()
@@ -50,6 +52,11 @@ class Plan:
     full: Variant | str = JPEG
     strip: str = ""
     truncated: bool = False
+    outputs: tuple[Variant, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        made = (replace(self.full, name=""),) if isinstance(self.full, Variant) else ()
+        object.__setattr__(self, "outputs", (*made, *self.variants))
 
     @property
     def full_digest(self) -> str:
@@ -61,13 +68,6 @@ class Plan:
         if isinstance(self.full, Variant):
             return f"v{self.full.digest}"
         return f"{self.full[0]}{self.strip[:1] or '-'}{digest(ENGINE, self.background)}"
-
-    @property
-    def outputs(self) -> tuple[Variant, ...]:
-        """All that has to be encoded by description: the full image, if so, and variants."""
-        if isinstance(self.full, Variant):
-            return (replace(self.full, name=""), *self.variants)
-        return self.variants
 
     @property
     def full_is_jpeg(self) -> bool:

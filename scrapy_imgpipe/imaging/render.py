@@ -19,7 +19,7 @@ from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.animation import animate, moves
 from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
 from scrapy_imgpipe.imaging.completeness import refuse_hole
-from scrapy_imgpipe.imaging.decode import format_of, open_image, turn_of, upright
+from scrapy_imgpipe.imaging.decode import open_image, turn_of, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
@@ -36,9 +36,6 @@ from scrapy_imgpipe.variants import COPYRIGHT, SOURCE, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-# A comment of the source is not ours to spread, and one above 64 KB would not encode.
-_NO_COMMENT: dict[str, Any] = {"comment": b""}
 
 
 def _is_jpeg(image: Image.Image) -> TypeGuard[JpegImagePlugin.JpegImageFile]:
@@ -85,18 +82,23 @@ def _tables_of(image: Image.Image) -> dict[str, Any]:
     return {"qtables": tables, "subsampling": sampling}
 
 
-def _passes_through(image: Image.Image, plan: Plan) -> bool:
-    """Say whether *image* is good as it came; a JPEG's size is checked before its pixels.
+def _check_early(image: Image.Image, plan: Plan) -> None:
+    """Check the size of a JPEG by its header: its pixels may be decoded smaller, or many.
 
     Raises:
         SourceRejected: ``too-small``.
     """
-    if not _is_jpeg(image):
-        return plan.full == SOURCE
-    turn = turn_of(image)
-    width, height = image.size[::-1] if turn in QUARTER_TURNS else image.size
-    check_size(width, height, plan.min_width, plan.min_height)
-    return plan.full == SOURCE or (plan.full == JPEG and image.mode == "RGB" and turn is None)
+    if _is_jpeg(image):
+        size = image.size[::-1] if turn_of(image) in QUARTER_TURNS else image.size
+        check_size(*size, plan.min_width, plan.min_height)
+
+
+def _passes_through(image: Image.Image, plan: Plan) -> bool:
+    """Return whether *image* is good as it came."""
+    if plan.full == SOURCE:
+        return True
+    is_good = _is_jpeg(image) and image.mode == "RGB" and turn_of(image) is None
+    return is_good and plan.full == JPEG
 
 
 def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
@@ -107,14 +109,8 @@ def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     straight = upright(image)
     check_size(*straight.size, plan.min_width, plan.min_height)
     base = _base_of(image, straight, plan)
-    flat = base.pixels.picture
-    if flat.mode == "RGBA":
-        profile = flat.info.get("icc_profile")
-        flat = to_srgb(flatten(flat, plan.background), profile)
-    else:
-        flat = to_srgb(flat, base.profile)
-        base = Base(Flat(flat), flat.size)
-    encoded = encode_jpeg(flat, **options, **_NO_COMMENT)
+    flat = to_srgb(flatten(base.pixels.picture, plan.background), base.profile)
+    encoded = encode_jpeg(flat, **options)
     return Picture(FULL, encoded, *flat.size, "JPEG", is_uniform(flat)), base
 
 
@@ -142,6 +138,13 @@ def _stripped(data: bytes, plan: Plan) -> bytes:
         return strip(data, copyright=rights)
     with open_image(data, plan.formats) as image:
         return saved_again(image, rights=rights)
+
+
+def _pixels(image: Image.Image, variants: Sequence[Variant], plan: Plan) -> Base:
+    """Return as many pixels of *image* as *variants* need."""
+    if _is_jpeg(image):
+        return _decode_scaled(image, variants, plan.background)
+    return _base_of(image, upright(image), plan)
 
 
 def _base_of(image: Image.Image, straight: Image.Image, plan: Plan) -> Base:
@@ -174,38 +177,31 @@ def _is_uniform_whole(data: bytes, plan: Plan) -> bool:
 def _made(data: bytes, image: Image.Image, plan: Plan) -> list[Picture]:
     """Make a full image of the plan's own description, and the variants with it."""
     origin = Origin.of(image, plan.outputs)
+    _check_early(image, plan)
     if _is_jpeg(image):
-        _passes_through(image, plan)  # for its size
         refuse_hole(data)
-        base = _decode_scaled(image, plan.outputs, plan.background)
-    else:
-        straight = upright(image)
-        check_size(*straight.size, plan.min_width, plan.min_height)
-        base = _base_of(image, straight, plan)
+    base = _pixels(image, plan.outputs, plan)
+    check_size(*base.size, plan.min_width, plan.min_height)
     uniform = is_uniform(base.pixels.picture)
     full, *others = make_variants(base, plan.outputs, origin, plan)
     full = replace(full, name=FULL, uniform=uniform, trailing=trailing_bytes(data))
-    return _moving([full, *others], data, plan)
+    return _moving([full, *others], data, origin, plan)
 
 
-def _moving(made: list[Picture], data: bytes, plan: Plan) -> list[Picture]:
+def _moving(made: list[Picture], data: bytes, origin: Origin, plan: Plan) -> list[Picture]:
     """Return *made*, with those that are to move made once more."""
     wanted: dict[str | None, Variant] = {variant.name: variant for variant in plan.variants}
     if isinstance(plan.full, Variant):
         wanted[FULL] = plan.full
-    source = format_of(data)
-    return [_moved(picture, wanted.get(picture.name), data, source, plan) for picture in made]
-
-
-def _moved(
-    still: Picture, variant: Variant | None, data: bytes, source: str, plan: Plan
-) -> Picture:
-    if variant is None or not moves(variant, still.format, source):
-        return still
-    moving = animate(data, variant, still.format, Origin(source), plan)
-    if moving is None:
-        return still
-    return replace(still, data=moving.data, width=moving.width, height=moving.height)
+    for place, still in enumerate(made):
+        variant = wanted.get(still.name)
+        if variant is None or not moves(variant, still.format, origin.format):
+            continue
+        moving = animate(data, variant, still.format, origin, plan)
+        if moving is not None:
+            width, height = moving.width, moving.height
+            made[place] = replace(still, data=moving.data, width=width, height=height)
+    return made
 
 
 @sealed
@@ -254,14 +250,14 @@ def _rendered(data: bytes, plan: Plan, only: Collection[str] | None) -> list[Pic
         if only is None and isinstance(plan.full, Variant):
             return _made(data, image, plan)
         origin = Origin.of(image, plan.variants)
-        if only is None:
-            full, base = _full(data, image, plan)
-            full = replace(full, trailing=trailing_bytes(data))
-            return _moving([full, *make_variants(base, plan.variants, origin, plan)], data, plan)
-        if _is_jpeg(image):
-            base = _decode_scaled(image, plan.variants, plan.background)
-        else:
-            base = _base_of(image, upright(image), plan)
-        return _moving(make_variants(base, plan.variants, origin, plan, only), data, plan)
+        if only is not None:
+            base = _pixels(image, plan.variants, plan)
+            made = make_variants(base, plan.variants, origin, plan, only)
+            return _moving(made, data, origin, plan)
+        _check_early(image, plan)
+        full, base = _full(data, image, plan)
+        full = replace(full, trailing=trailing_bytes(data))
+        others = make_variants(base, plan.variants, origin, plan)
+        return _moving([full, *others], data, origin, plan)
     finally:
         image.close()

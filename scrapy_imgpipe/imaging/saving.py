@@ -9,7 +9,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.ExifTags import Base
+
+from scrapy_imgpipe.imaging.exif import RIGHTS, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +25,6 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
 
-# EXIF fields that stay: which side is up, and who made it.
-_TURN = frozenset({ExifTags.Base.Orientation})
-_RIGHTS = frozenset({ExifTags.Base.Artist, ExifTags.Base.Copyright})
-
 
 def saved_again(image: Image.Image, *, rights: bool) -> bytes:
     """Return *image* in its own format, with its colour profile and its orientation.
@@ -37,10 +36,8 @@ def saved_again(image: Image.Image, *, rights: bool) -> bytes:
     image.load()
     form = "JPEG" if image.format == "MPO" else str(image.format)
     options = dict(_OPTIONS.get(form, {}))
-    exif, fields = Image.Exif(), _TURN | _RIGHTS if rights else _TURN
-    for tag, value in image.getexif().items():
-        if tag in fields:
-            exif[tag] = value
+    stays = RIGHTS | {Base.Orientation} if rights else {Base.Orientation}
+    exif = fields_of(image.getexif(), stays.__contains__)
     if len(exif) and form in {"JPEG", "PNG", "WEBP", "AVIF", "TIFF"}:
         options["exif"] = exif
     profile, info = image.info.get("icc_profile"), image.info

@@ -57,7 +57,8 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
 def _enlarged(seen: Probe, plan: Plan) -> int:
     """Return what the largest rendition takes that is larger than its source; 0 for none."""
     size = (max(seen.width, 1), max(seen.height, 1))
-    places = [layout(size, variant) for variant in plan.outputs]
+    larger = [each for each in plan.outputs if each.enlarge or each.fit == "contain"]
+    places = [layout(size, variant) for variant in larger]
     largest = max((math.prod(place.canvas or place.size) for place in places), default=0)
     return COPIES * PIXEL_BYTES * largest if largest > math.prod(size) else 0
 

@@ -16,7 +16,7 @@ from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
 from scrapy_imgpipe.report import check_report_path
-from scrapy_imgpipe.variants import OUTPUTS, SOURCE, output_format
+from scrapy_imgpipe.variants import SOURCE, output_format
 
 if TYPE_CHECKING:
     from scrapy.http import Response
@@ -119,12 +119,10 @@ class Configured(ImagesPipeline):
     @staticmethod
     def _extension(wanted: imaging.Variant | str, response: Response | None) -> str:
         """Return the extension of a file that is *wanted* of *response*, with the dot."""
-        described = isinstance(wanted, imaging.Variant)
-        form = wanted.format if isinstance(wanted, imaging.Variant) else wanted
-        if form != SOURCE or response is None:
-            return OUTPUTS[form].extension if form in OUTPUTS else ".jpg"
-        source = imaging.format_of(response.body[:64])
-        return imaging.extension_of(output_format(source, form) if described else source or "JPEG")
+        source = imaging.format_of(response.body[:64]) if response is not None else "JPEG"
+        if isinstance(wanted, imaging.Variant):
+            return imaging.extension_of(output_format(source, wanted.format))
+        return imaging.extension_of(source or "JPEG") if wanted == SOURCE else ".jpg"
 
     @property
     def measures(self) -> tuple[imaging.Measure, ...]:

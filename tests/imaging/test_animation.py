@@ -51,6 +51,16 @@ def test_it_goes_on_moving(kind, form):
         assert decoded(made.data).info.get("loop") == 2
 
 
+@pytest.mark.parametrize("form", ["WEBP", "PNG", "AVIF"])
+def test_what_is_to_stay_of_the_metadata_does(form):
+    rights = Image.Exif()
+    rights[0x8298] = "(c) Ann"
+    look = Variant("v", 40, format=form, frames=9, metadata="copyright")
+    _, made = render(moving("WEBP", exif=rights), Plan((look,)))
+    assert len(frames_of(made.data)) == 4
+    assert dict(decoded(made.data).getexif()) == {0x8298: "(c) Ann"}
+
+
 def test_by_default_it_stands_still():
     for form in FORMATS:
         _, made = render(moving("GIF"), Plan((Variant("v", 40, format=form),)))

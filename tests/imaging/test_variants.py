@@ -175,6 +175,23 @@ def test_options_reach_the_encoder():
     assert all(fast > slow for fast, slow in zip(sizes[::2], sizes[1::2], strict=True))
 
 
+def test_options_of_other_formats_have_no_effect():
+    data = encoded(noisy((300, 200)))
+    target = len(one(data).data) // 2
+    options = (("lossless", True), ("colours", 4), ("effort", 3))
+    made = one(data, format="source", options=options, target_bytes=target)
+    assert made.format == "JPEG"
+    assert len(made.data) <= target
+    assert made.data == one(data, format="source", target_bytes=target).data
+
+
+def test_xmp_stays_in_the_format_of_the_source():
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>"
+    data = encoded(noisy(), xmp=xmp)
+    made = one(data, width=40, format="source", metadata="all")
+    assert decoded(made.data).info["xmp"].strip() == xmp
+
+
 TAGGED = Image.Exif()
 TAGGED.update({0x0112: 6, 0x013B: "Ann", 0x8298: "(c) Ann", 0x010F: "Camera"})
 
@@ -237,9 +254,11 @@ def matrix_profile(primaries):
     return head + struct.pack(">I", len(tags)) + table + body
 
 
-def test_a_kept_profile_keeps_its_colours_and_a_dropped_one_is_converted():
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_kept_profile_keeps_its_colours_and_a_dropped_one_is_converted(kind):
     picture = Image.new("RGB", (64, 64), (200, 40, 40))
-    data = with_display_p3(picture)
+    profile = decoded(with_display_p3(picture)).info["icc_profile"]
+    data = encoded(picture, kind, icc_profile=profile)
     kept = one(data, width=32, metadata="profile", format="PNG")
     dropped = one(data, width=32, format="PNG")
     assert about(decoded(kept.data).getpixel((9, 9)), (200, 40, 40), 4)
