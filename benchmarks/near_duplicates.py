@@ -7,15 +7,21 @@ simpler one that many use (each bit: is a pixel of a 9x8 copy brighter than its 
 neighbour), and is here only.
 
 *Separated* is the mean of two shares, at the threshold where it is best: near-duplicates
-that are within it, and different pairs that are not. Last comes what each of the ready
-record functions costs for a photo of 500 px, decoded already; CPU time.
+that are within it, and different pairs that are not. Then comes what each of the ready record
+functions costs for a photo of 500 px, decoded already; CPU time. Last, what it takes to
+find the nearest of many random hashes in the index, where all are compared, and where the
+index is asked; wall time.
 """
 
 from __future__ import annotations
 
+import random
+import tempfile
 import time
+from contextlib import closing
 from io import BytesIO
 from itertools import combinations
+from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
@@ -26,10 +32,11 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from scrapy_imgpipe.imaging import READY, hamming
 from scrapy_imgpipe.imaging.ready import phash
+from scrapy_imgpipe.index import SqliteIndex
+from scrapy_imgpipe.records import ImageRecord, Rendition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 BITS = 64
 CROPPED = 0.02
@@ -149,6 +156,40 @@ def print_costs(file: Path, rounds: int) -> None:
             print(f"  {name:16}{median(spent):6.2f} ms")
 
 
+def record_of(number: int, bits: str) -> ImageRecord:
+    """Return what the index knows of a source whose picture has the hash *bits*."""
+    path = f"full/{number}.jpg"
+    full = Rendition("", path, 500, 400, 50_000, 1.0, f"{number:032x}")
+    url = f"http://example.com/{number}.jpg"
+    return ImageRecord(f"{number:040x}", path, url, full, "JPEG", measured={"phash": bits})
+
+
+def print_search(known: int, rounds: int) -> None:
+    """Measure and print how long one search takes among *known* hashes."""
+    chance = random.Random(1)
+    hashes = [f"{chance.getrandbits(BITS):016x}" for _ in range(known)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(SqliteIndex(Path(folder, "index.sqlite"))) as index,
+    ):
+        for start in range(0, known, 1000):
+            numbered = enumerate(hashes[start : start + 1000], start)
+            index.put([record_of(number, bits) for number, bits in numbered])
+        before = time.perf_counter()
+        min(hamming(hashes[0], other) for other in hashes)
+        print(f"  all compared    {(time.perf_counter() - before) * 1000:8.2f} ms")
+        for most in (3, 7, 11):
+            spent = []
+            for _ in range(rounds):
+                bits = int(chance.choice(hashes), 16)
+                for place in chance.sample(range(BITS), chance.randint(0, most)):
+                    bits ^= 1 << place
+                before = time.perf_counter()
+                assert index.near(f"{bits:016x}", most, "") is not None
+                spent.append((time.perf_counter() - before) * 1000)
+            print(f"  within {most:2} bits  {median(spent):8.2f} ms")
+
+
 def main() -> None:
     """Measure and print everything."""
     arguments = options.parse(__doc__ or "", rounds=25)
@@ -159,6 +200,9 @@ def main() -> None:
     photo = studio.small(1)
     print(f"record functions, {photo.about}, {arguments.rounds} rounds")
     print_costs(photo.files[0], arguments.rounds)
+    known = 20_000 if arguments.quick else 1_000_000
+    print(f"the nearest of {known} hashes in the index, {arguments.rounds} rounds")
+    print_search(known, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -192,6 +192,7 @@ class Options:
     placeholders: str = _setting("IMGPIPE_PLACEHOLDERS", "mark", one_of("off", "mark", "refuse"), "What to do about pictures that stand for one that is not there: nothing, a `placeholder` in the result, or the outcome `placeholder`.")
     placeholder_digests: frozenset[str] = _setting("IMGPIPE_PLACEHOLDER_DIGESTS", frozenset(), DIGEST_LIST, "MD5 digests of placeholders you know, as downloaded or as stored.", "[]")
     placeholder_urls: int = _setting("IMGPIPE_PLACEHOLDER_URLS", 0, whole_number(0, "URLs"), "Behind how many URLs of one host the same bytes are a placeholder; 0 for no number.")
+    near_duplicates: int | None = _setting("IMGPIPE_NEAR_DUPLICATES", None, whole_number(0, "bits", 11), "Mark pictures whose perceptual hash differs in at most so many of its 64 bits from one that the index knows: `near_duplicate` and `near_distance` in the result and the report.", "not looked for")
     report: str | None = _setting("IMGPIPE_REPORT", None, PATH, "File with a row for every image that an item asked for: `.jsonl`, `.csv`, `.sqlite` or `.parquet`; `%(name)s` and `%(time)s` as in `FEEDS`.", "no report")
     measures: tuple[Any, ...] = _setting("IMGPIPE_RECORD", (), MEASURES, "Functions image -> dict whose answers are added to the report: names of ready ones (`phash`, ...), import paths or functions.", "[]")
     item_key: str = _setting("IMGPIPE_ITEM_KEY", "", FIELD, "Field that tells an item from the others in the report; else its number.")

@@ -166,6 +166,8 @@ class _Described(Protocol):
     def renditions(self) -> tuple[Rendition, ...]: ...
     @property
     def placeholder(self) -> str: ...
+    @property
+    def measured(self) -> Mapping[str, Any]: ...
 
 
 def result_of(url: str, status: str, full: Rendition, rest: _Described) -> dict[str, Any]:
@@ -195,7 +197,23 @@ def result_of(url: str, status: str, full: Rendition, rest: _Described) -> dict[
     ]
     if rest.placeholder:
         result["placeholder"] = rest.placeholder
-    return result
+    return result | near_marks(rest.measured)
+
+
+#: Names under which it is recorded what a picture is a near-duplicate of: the URL of the
+#: other, and how many bits of the two perceptual hashes differ.
+NEAR_DUPLICATE = "near_duplicate"
+NEAR_DISTANCE = "near_distance"
+
+#: What is recorded beside the answers of record functions.
+MARKS = ("trailing_bytes", "truncated", NEAR_DUPLICATE, NEAR_DISTANCE)
+
+
+def near_marks(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what *measured* says of a near-duplicate; an empty dict where it is none."""
+    if NEAR_DUPLICATE not in measured:
+        return {}
+    return {name: measured.get(name) for name in (NEAR_DUPLICATE, NEAR_DISTANCE)}
 
 
 def stamp(seconds: float) -> float:

@@ -21,6 +21,8 @@ BYTES_OUT = "imgpipe/bytes/out"
 RENDITIONS = "imgpipe/renditions"
 #: Thumbnails made from a stored full image, without a download.
 RESTORED = "imgpipe/renditions/restored"
+#: Stored images that are much like one that the index knew.
+NEAR_DUPLICATES = "imgpipe/near-duplicates"
 
 _SAVED = ("stored", "cached")
 _FRESH = ("up-to-date", "revalidated")

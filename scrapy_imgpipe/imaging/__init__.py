@@ -27,7 +27,7 @@ from scrapy_imgpipe.imaging.plan import (
     extension_of,
     media_type_of,
 )
-from scrapy_imgpipe.imaging.ready import READY, Measure, hamming
+from scrapy_imgpipe.imaging.ready import READY, Measure, hamming, phash
 from scrapy_imgpipe.imaging.render import render
 from scrapy_imgpipe.imaging.resize import shrink
 from scrapy_imgpipe.imaging.steps import STEPS, step_of
@@ -60,6 +60,7 @@ __all__ = [
     "measure",
     "media_type_of",
     "open_image",
+    "phash",
     "render",
     "rendering_bytes",
     "shrink",

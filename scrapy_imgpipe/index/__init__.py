@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scrapy_imgpipe.index.protocol import Index, Key
+from scrapy_imgpipe.index.protocol import Index, Key, Near
 from scrapy_imgpipe.index.sqlite import SqliteIndex
 
-__all__ = ["Index", "Key", "SqliteIndex"]
+__all__ = ["Index", "Key", "Near", "SqliteIndex"]

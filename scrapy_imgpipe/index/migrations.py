@@ -44,6 +44,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO about VALUES ('since', CAST(strftime('%s', 'now') AS REAL))",
         "CREATE INDEX source_content ON source (content) WHERE content IS NOT NULL",
     ),
+    tuple(
+        f"""CREATE INDEX source_phash_{band} ON source (
+            substr(json_extract(measured, '$.phash'), {4 * band + 1}, 4),
+            json_extract(measured, '$.phash')
+        ) WHERE json_extract(measured, '$.phash') IS NOT NULL
+            AND json_extract(measured, '$.near_duplicate') IS NULL"""
+        for band in range(4)
+    ),
 )
 
 

@@ -30,6 +30,18 @@ class Key(NamedTuple):
     asked: str
 
 
+class Near(NamedTuple):
+    """A source whose picture is much like another.
+
+    Attributes:
+        url: of its request.
+        bits: how many bits of the two perceptual hashes differ.
+    """
+
+    url: str
+    bits: int
+
+
 @runtime_checkable
 class Index(Protocol):
     """What is known about the sources of one store."""
@@ -53,6 +65,18 @@ class Index(Protocol):
 
     def alike(self, content: str, most: int) -> list[ImageRecord]:
         """Return up to *most* records of what is stored and came as bytes of MD5 *content*."""
+
+    def near(self, phash: str, most: int, fingerprint: str) -> Near | None:
+        """Return the source whose picture is nearest to one with the hash *phash*.
+
+        That are records with something stored, ``phash`` among what was measured, and
+        no ``near_duplicate``: what is marked as like another one counts for nothing.
+
+        Args:
+            phash: 64 bits as 16 hexadecimal digits.
+            most: bits that may differ, 0 to 11.
+            fingerprint: of a source that is not meant.
+        """
 
     def records(self) -> Iterator[ImageRecord]:
         """Yield all records, in no order, in bounded memory.

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from scrapy_imgpipe.errors import IndexFailed
+from scrapy_imgpipe.index import queries
 from scrapy_imgpipe.index.migrations import migrate, refuse_later
-from scrapy_imgpipe.index.protocol import Key
-from scrapy_imgpipe.index.rows import COLUMNS, JSON_COLUMNS, as_json, id_of, record_of
+from scrapy_imgpipe.index.nearness import distance, is_hash, words_near
+from scrapy_imgpipe.index.protocol import Key, Near
+from scrapy_imgpipe.index.rows import as_json, id_of, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,35 +52,6 @@ _DAMAGED_ROW = ("malformed JSON", "Could not decode to UTF-8", "out of order")
 
 #: Indexes that a worker process keeps open; a crawl has one for each of its stores.
 _KNOWN_INDEXES = 16
-
-_AS_JSON = "json_array({})".format(
-    ",".join(f"json({name})" if name in JSON_COLUMNS else name for name in COLUMNS)
-)
-_ROWS = f"SELECT coalesce(json_group_array({_AS_JSON}), '[]') FROM source"
-_GET = f"{_ROWS} WHERE id IN (SELECT value FROM json_each(?))"
-# All of these are made of the names above, never of values.
-# ruff: noqa: S608
-_PUT = "INSERT OR REPLACE INTO source ({}) SELECT {} FROM json_each(?)".format(
-    ",".join(COLUMNS),
-    ",".join(f"json_extract(value, '$[{place}]')" for place in range(len(COLUMNS))),
-)
-_FORGET = "DELETE FROM source WHERE id IN (SELECT value FROM json_each(?))"
-_ALIKE = (
-    f"SELECT json_group_array(json(row)) FROM (SELECT {_AS_JSON} AS row FROM source"
-    " WHERE content = ? AND checksum <> '' LIMIT ?)"
-)
-_NEXT = (
-    f"SELECT json_group_array(json(row)) FROM (SELECT {_AS_JSON} AS row FROM source"
-    " WHERE id > ? ORDER BY id LIMIT ?)"
-)
-_REFERRED = """
-    CREATE TEMP TABLE IF NOT EXISTS referred (path TEXT PRIMARY KEY) WITHOUT ROWID;
-    INSERT OR IGNORE INTO referred
-        SELECT coalesce(path, asked) FROM source WHERE checksum <> '';
-    INSERT OR IGNORE INTO referred
-        SELECT json_extract(file.value, '$[1]') FROM source, json_each(renditions) AS file
-        WHERE checksum <> '';
-"""
 
 _T = TypeVar("_T")
 
@@ -109,7 +82,7 @@ class SqliteIndex:
         names = [Key("", key.asked) for key in keys if key.asked]
         ids = json.dumps([*map(id_of, keys), *map(id_of, names)])
         found: dict[Key, ImageRecord] = {}
-        for record in self._read(_GET, ids):
+        for record in self._read(queries.GET, ids):
             found[Key(record.fingerprint, record.asked)] = record
         if not found:
             return [None] * len(keys)
@@ -133,8 +106,8 @@ class SqliteIndex:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute(_FORGET, (replaced,))
-                connection.execute(_PUT, (rows,))
+                connection.execute(queries.FORGET, (replaced,))
+                connection.execute(queries.PUT, (rows,))
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -146,18 +119,29 @@ class SqliteIndex:
     def forget(self, keys: Sequence[Key]) -> None:
         """Remove the records of *keys*."""
         ids = json.dumps([id_of(key) for key in keys])
-        self._do(lambda connection: connection.execute(_FORGET, (ids,)))
+        self._do(lambda connection: connection.execute(queries.FORGET, (ids,)))
 
     def alike(self, content: str, most: int) -> list[ImageRecord]:
         """Return up to *most* records of what came as the same bytes."""
-        return self._read(_ALIKE, content, most)
+        return self._read(queries.ALIKE, content, most)
+
+    def near(self, phash: str, most: int, fingerprint: str) -> Near | None:
+        """Return the source whose picture is nearest to one with the hash *phash*."""
+        found = self._ask(queries.PHASHES_NEAR, *map(json.dumps, words_near(phash, most)))
+        for bits, close in sorted((distance(phash, one), one) for one in found if is_hash(one)):
+            if bits > most:
+                break
+            urls = self._ask(queries.OF_PHASH, close, fingerprint)
+            if urls:
+                return Near(urls[0], bits)
+        return None
 
     def records(self) -> Iterator[ImageRecord]:
         """Yield all records, some hundreds at a time."""
         last = -1
 
         def ask(connection: sqlite3.Connection) -> list[Any]:
-            rows = _fetched(connection, _NEXT, last, _STRIDE)
+            rows = _fetched(connection, queries.NEXT, last, _STRIDE)
             if rows and rows[-1][0] <= last:  # it would go on for ever
                 msg = "out of order"
                 raise sqlite3.DatabaseError(msg)
@@ -172,7 +156,7 @@ class SqliteIndex:
 
         def ask(connection: sqlite3.Connection) -> list[tuple[str]]:
             if not getattr(self._local, "has_referred", False):
-                connection.executescript(_REFERRED)
+                connection.executescript(queries.REFERRED)
                 self._local.has_referred = True
             query = "SELECT path FROM referred WHERE path IN (SELECT value FROM json_each(?))"
             return connection.execute(query, (json.dumps(list(paths)),)).fetchall()
@@ -205,8 +189,11 @@ class SqliteIndex:
             connection.close()
 
     def _read(self, query: str, *args: object) -> list[ImageRecord]:
-        rows = self._do(lambda connection: _fetched(connection, query, *args))
-        return [record_of(row) for row in rows]
+        return [record_of(row) for row in self._ask(query, *args)]
+
+    def _ask(self, query: str, *args: object) -> list[Any]:
+        """Return what *query* gives as one JSON array."""
+        return self._do(lambda connection: _fetched(connection, query, *args))
 
     def _do(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return what *work* does with a connection; once more where the file was damaged."""

@@ -11,6 +11,7 @@ import inspect
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from scrapy_imgpipe.pipeline.hooks import is_overridden
 from scrapy_imgpipe.pipeline.knowledge import failed_record, renewed_record, stored_record
 from scrapy_imgpipe.pipeline.log import is_heard
 from scrapy_imgpipe.pipeline.naming import Naming
-from scrapy_imgpipe.records import ImageRecord
+from scrapy_imgpipe.records import ImageRecord, near_marks
 
 if TYPE_CHECKING:
     from scrapy.http import Request
@@ -103,7 +104,8 @@ class Finding(Naming):
         if record is None or not self._is_accepted(record, request, info, status):
             return None
         if not found.told:
-            await self.knowledge.put(record)
+            record = await self.knowledge.put(record)
+            work.found = work.found._replace(record=record) if work.found else None
         work.known = True
         return record.as_result(request.url, status)  # type: ignore[return-value]  # and more
 
@@ -263,7 +265,7 @@ class Finding(Naming):
         if old is None or work.wanted is None or not work.unchanged:
             return None
         record = renewed_record(old, work)
-        await self.knowledge.put(record)
+        record = await self.knowledge.put(record)
         args = (work.wanted, record, rules, record.checked_at)  # fresh now, however long that is
         work.found = await self.workers.run(tasks.found_of, *args)
         return await self._found(work, rules, request, info, "revalidated")
@@ -271,24 +273,32 @@ class Finding(Naming):
     async def _remember(self, request: Request, outcome: str, result: FileInfo | Failure) -> None:
         work = self._work(request)
         try:
-            await self._told(work, request, outcome, result)
+            record = self._known_of(work, request, outcome, result)
+            if record is not None:
+                self._mark(await self.knowledge.put(record), work, result)
         finally:
             self._let_go(work)
 
-    async def _told(
+    def _known_of(
         self, work: Work, request: Request, outcome: str, result: FileInfo | Failure
-    ) -> None:
+    ) -> ImageRecord | None:
         if work.known or self.knowledge.index is None:
-            return
+            return None
         rules = self._rules()
         limits = rules.policy.limits
         if isinstance(result, Failure):
             reason = one_line(error_in(result))
-            record = failed_record(work, request.url, outcome, reason, limits)
-        else:
-            record = stored_record(work, request.url, rules.digest, limits)
-        if record is not None:
-            await self.knowledge.put(record)
+            return failed_record(work, request.url, outcome, reason, limits)
+        return stored_record(work, request.url, rules.digest, limits)
+
+    def _mark(self, record: ImageRecord, work: Work, result: FileInfo | Failure) -> None:
+        """Say in *result*, and in the report, what *record* was found to be much like."""
+        marks = near_marks(record.measured)
+        if not marks or work.saved is None or not isinstance(result, dict):
+            return
+        result.update(marks)  # type: ignore[typeddict-item]  # and more
+        work.saved = replace(work.saved, measured=record.measured)
+        self.crawler.stats.inc_value(stats.NEAR_DUPLICATES)
 
 
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range")

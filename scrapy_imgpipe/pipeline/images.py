@@ -94,7 +94,8 @@ class ImagesPipeline(Rendering):
         self.renditions: dict[str, imaging.Variant] = self._renditions()
         self.full_image: imaging.Variant | str = self._full_image()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
-        self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers)
+        near = self.options.near_duplicates
+        self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
         report = self.options.report or ""
         self.reporting: Reporting = Reporting.of(crawler, report, self.options.item_key)
         self._measured_by = self.measures

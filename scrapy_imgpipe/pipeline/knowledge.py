@@ -10,8 +10,10 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scrapy_imgpipe import tasks
 from scrapy_imgpipe.batches import Batches
 from scrapy_imgpipe.errors import HookFailed, IndexFailed
 from scrapy_imgpipe.records import ImageRecord, Outcome, stamp
@@ -41,24 +43,29 @@ class Knowledge:
     Args:
         index: None where there is none.
         workers: who writes.
+        near: bits by which perceptual hashes of near-duplicates differ at most; None
+            where nobody asks for them.
     """
 
-    def __init__(self, index: Index | None, workers: Workers) -> None:
+    def __init__(self, index: Index | None, workers: Workers, near: int | None = None) -> None:
         self.index = index
         self._workers = workers
-        self._batches: Batches[ImageRecord] = Batches(self._write, _BATCH)
+        self._near = near
+        self._batches: Batches[_Entry] = Batches(self._write, _BATCH)
         self._said = False
 
-    async def put(self, record: ImageRecord) -> None:
-        """Have *record* kept, and wait for it."""
+    async def put(self, record: ImageRecord) -> ImageRecord:
+        """Have *record* kept, and return it as it is kept, with its mark if it has one."""
         if self.index is None:
-            return
+            return record
+        entry = _Entry(record)
         try:
-            await self._batches.added(record)
+            await self._batches.added(entry)
         except IndexFailed as error:
             self.say(error.reason)
         except HookFailed:  # the crawl ends, and no thread is left to write
-            return
+            pass
+        return entry.record
 
     def say(self, trouble: str) -> None:
         """Log once what goes wrong."""
@@ -70,10 +77,24 @@ class Knowledge:
         """Wait until everything is written."""
         await self._batches.drained()
 
-    async def _write(self, records: list[ImageRecord]) -> None:
+    async def _write(self, entries: list[_Entry]) -> None:
         assert self.index is not None  # noqa: S101 - see put()
-        write = functools.partial(self.index.put, records)
-        await self._workers.run_in_line(write, "index")
+        records = [entry.record for entry in entries]
+        if self._near is None:
+            write = functools.partial(self.index.put, records)
+            await self._workers.run_in_line(write, "index")
+            return
+        mark = functools.partial(tasks.put_marked, records, self.index, self._near)
+        marked = await self._workers.run_in_line(mark, "index")
+        for entry, record in zip(entries, marked, strict=True):
+            entry.record = record
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A record on its way into the index."""
+
+    record: ImageRecord
 
 
 def stored_record(work: Work, url: str, digest: str, limits: str) -> ImageRecord | None:

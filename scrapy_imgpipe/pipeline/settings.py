@@ -126,15 +126,18 @@ class Configured(ImagesPipeline):
 
     @property
     def measures(self) -> tuple[imaging.Measure, ...]:
-        """The record functions that the settings name."""
-        return tuple(map(_measure, self.options.measures))
+        """The record functions that the settings name, or need."""
+        named = tuple(map(_measure, self.options.measures))
+        missing = self.options.near_duplicates is not None and imaging.phash not in named
+        return (*named, imaging.phash) if missing else named
 
     def _check_names(self) -> None:
         """Find what the parsers of the options cannot know.
 
         Raises:
             SettingError: for a format that Pillow does not know, a thumbnail's name that
-                makes no path, a function that is not there, or a report of no known kind.
+                makes no path, a function that is not there, a report of no known kind, or
+                near-duplicates without an index.
         """
         for name, parser in _BY_NAME.items():
             key, value = self._look_up_setting(self.crawler.settings, name)
@@ -143,6 +146,9 @@ class Configured(ImagesPipeline):
         key, value = self._look_up_setting(self.crawler.settings, "IMGPIPE_REPORT")
         if value is not None:
             check_report_path(value, key)
+        if self.options.near_duplicates is not None and self.options.index == "off":
+            key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_NEAR_DUPLICATES")
+            raise SettingError(f"{key} needs an index, but IMGPIPE_INDEX is 'off'")
 
     def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
         base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"

@@ -24,6 +24,7 @@ from scrapy_imgpipe.tasks.making import (
     twin_of,
 )
 from scrapy_imgpipe.tasks.mending import Mended, mend
+from scrapy_imgpipe.tasks.nearness import put_marked
 from scrapy_imgpipe.tasks.outputs import (
     Output,
     Saved,
@@ -56,6 +57,7 @@ __all__ = [
     "mend",
     "output_of",
     "prepare",
+    "put_marked",
     "record_of_file",
     "save",
     "snapshot",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import exif, measure, render
-from scrapy_imgpipe.records import ImageRecord, Rendition, checksum
+from scrapy_imgpipe.records import MARKS, ImageRecord, Rendition, checksum
 from scrapy_imgpipe.tasks.outputs import Output, output_of, stored_file
 
 if TYPE_CHECKING:
@@ -85,11 +85,10 @@ def mend(
 
 
 def _measured(data: bytes, record: ImageRecord, rules: Rules) -> dict[str, Any]:
-    """Return what is said of *data*; EXIF that only the download had stays as it is known."""
-    measured = measure(data, rules.measures, rules.plan.formats)
-    if exif in rules.measures and exif.__name__ in record.measured:
-        measured.setdefault(exif.__name__, record.measured[exif.__name__])
-    return measured
+    """Return what is said of *data*; what only the download told stays as it is known."""
+    told = set(MARKS) | {exif.__name__ for measure in rules.measures if measure is exif}
+    known = {name: value for name, value in record.measured.items() if name in told}
+    return {**known, **measure(data, rules.measures, rules.plan.formats)}
 
 
 def _made(

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scrapy_imgpipe.errors import IndexFailed
-from scrapy_imgpipe.index import Index, Key
+from scrapy_imgpipe.index import Index, Key, Near
 from scrapy_imgpipe.records import ImageRecord, Rendition, checksum, stamp
 from tests.index.known import failed, file, imported, key, stored
 
@@ -93,6 +93,11 @@ def as_kept(record: ImageRecord, found: ImageRecord | None) -> ImageRecord:
     bad = [name for name in LOOSE if not is_good_text(getattr(record, name))]
     texts: dict[str, Any] = {name: str(getattr(found, name)) for name in bad}
     return record._replace(**texts)
+
+
+def hashed(bits: int) -> dict[str, Any]:
+    """Return what is measured of a picture with these bits for a perceptual hash."""
+    return {"phash": f"{bits:016x}"}
 
 
 class IndexContract:
@@ -323,6 +328,66 @@ class IndexContract:
         index.put([stored(number, content=content) for number in range(4)])
         found = index.alike(content, most)
         assert len(set(map(key, found))) == len(found) == min(most, 4)
+
+    # --- near-duplicates ---
+
+    @settings(
+        deadline=None,
+        max_examples=40,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
+    )
+    @given(
+        start=st.integers(0, 2**64 - 1),
+        changes=st.lists(st.sets(st.integers(0, 63), max_size=14), min_size=1, max_size=6),
+        most=st.integers(0, 11),
+    )
+    def test_the_nearest_is_found_whichever_bits_differ(
+        self, index: Index, start: int, changes: list[set[int]], most: int
+    ) -> None:
+        index.forget([key(record) for record in index.records()])
+        index.put(
+            [
+                stored(number, measured=hashed(start ^ sum(1 << bit for bit in bits)))
+                for number, bits in enumerate(changes)
+            ]
+        )
+        least = min(map(len, changes))
+        found = index.near(f"{start:016x}", most, "")
+        if least > most:
+            assert found is None
+        else:
+            assert found is not None
+            nearest = {stored(n).url for n, bits in enumerate(changes) if len(bits) == least}
+            assert (found.bits, found.url in nearest) == (least, True)
+
+    def test_near_is_only_what_is_stored_has_a_hash_and_no_mark(self, index: Index) -> None:
+        marked = {**hashed(1), "near_duplicate": "http://example.com", "near_distance": 0}
+        index.put(
+            [
+                stored(1, measured=marked),
+                failed(2, measured=hashed(1)),
+                stored(3, measured={"phash": "none"}),
+                stored(4, measured={"phash": 1}),
+                stored(5, measured={"phash": "0" * 15 + "é"}),
+                stored(6, measured={}),
+                stored(7, measured=hashed(1)),
+            ]
+        )
+        assert index.near(hashed(1)["phash"], 11, stored(7).fingerprint) is None
+        assert index.near(hashed(3)["phash"], 11, "") == Near(stored(7).url, 1)
+        index.put([stored(7, measured=marked)])
+        assert index.near(hashed(3)["phash"], 11, "") is None
+
+    def test_near_passes_over_the_source_itself(self, index: Index) -> None:
+        index.put([stored(1, measured=hashed(1)), stored(2, measured=hashed(3))])
+        phash = hashed(1)["phash"]
+        assert index.near(phash, 3, stored(1).fingerprint) == Near(stored(2).url, 1)
+        assert index.near(phash, 3, stored(2).fingerprint) == Near(stored(1).url, 0)
+        index.forget([key(stored(2))])
+        assert index.near(phash, 3, stored(1).fingerprint) is None
 
     def test_alike_forgets_with_the_record(self, index: Index) -> None:
         content = checksum(b"same")

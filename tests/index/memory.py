@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from scrapy_imgpipe.errors import IndexFailed
-from scrapy_imgpipe.index import Key
+from scrapy_imgpipe.index import Key, Near
+from scrapy_imgpipe.index.nearness import distance, is_hash
 from scrapy_imgpipe.records import ImageRecord
 
 
@@ -50,6 +51,16 @@ class MemoryIndex:
     def alike(self, content: str, most: int) -> list[ImageRecord]:
         found = (each for each in self.records() if each.full and each.content == content)
         return list(found)[:most] if content else []
+
+    def near(self, phash: str, most: int, fingerprint: str) -> Near | None:
+        found = [
+            Near(each.url, distance(phash, each.measured["phash"]))
+            for each in self.records()
+            if each.full and each.fingerprint != fingerprint
+            if is_hash(each.measured.get("phash")) and "near_duplicate" not in each.measured
+        ]
+        close = [near for near in found if near.bits <= most]
+        return min(close, key=lambda near: near.bits, default=None)
 
     def records(self) -> Iterator[ImageRecord]:
         with self._lock:

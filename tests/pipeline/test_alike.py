@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
+import json
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from scrapy_imgpipe import ImagesPipeline
+from scrapy_imgpipe.errors import SettingError
 from scrapy_imgpipe.index import SqliteIndex
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise
@@ -28,6 +32,83 @@ def inodes(store, images):
 
 def md5(data):
     return hashlib.md5(data).hexdigest()
+
+
+# --- much alike ---
+
+
+def shrunk(data, side):
+    """Return the same picture smaller, as another shop would have it."""
+    with Image.open(io.BytesIO(data)) as image:
+        return encoded(image.resize((side, side)), "JPEG", quality=60)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    folder = Path(__file__).parents[2] / "example_project" / "photos" / "clothing"
+    return [file.read_bytes() for file in sorted(folder.glob("*.jpg"))[:2]]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_near_duplicates_are_kept_and_marked(tmp_path, photos, at_once):
+    one, other = photos
+    first, same, another = urls(3)
+    site = {first: one, same: shrunk(one, 200), another: other}
+    report = tmp_path / "report.jsonl"
+    limits = {"IMGPIPE_NEAR_DUPLICATES": 6, "IMGPIPE_REPORT": str(report)}
+    with Crawl(tmp_path, site, **limits) as crawl:
+        batches = [[first, same, another]] if at_once else [[first], [same], [another]]
+        images = [image for batch in batches for image in crawl.images(*batch)]
+    assert crawl.outcomes() == {"stored": 3}
+    assert crawl.stats["imgpipe/near-duplicates"] == 1
+    (marked,) = [image for image in images if "near_duplicate" in image]
+    others = {first, same} - {marked["url"]}
+    assert {marked["near_duplicate"]} == others
+    assert 0 <= marked["near_distance"] <= 6
+    assert (tmp_path / marked["path"]).stat().st_size
+    if not at_once:
+        assert marked["url"] == same
+    rows = {row["url"]: row for row in map(json.loads, report.read_text().splitlines())}
+    assert rows[marked["url"]]["near_distance"] == marked["near_distance"]
+    assert rows[another].get("near_duplicate") is None
+    assert len({row["phash"] for row in rows.values()}) >= 2
+    with Crawl(tmp_path, **limits) as crawl:  # the mark stays
+        again = crawl.images(first, same, another)
+    assert again == [{**image, "status": "uptodate"} for image in images]
+    assert not crawl.stats.get("imgpipe/near-duplicates")
+
+
+def test_of_many_that_are_alike_one_has_no_mark(tmp_path, photos):
+    asked = urls(6)
+    site = {url: shrunk(photos[0], 150 + 20 * number) for number, url in enumerate(asked)}
+    with Crawl(tmp_path, site, IMGPIPE_NEAR_DUPLICATES=8) as crawl:
+        images = crawl.images(*asked)
+    (first,) = [image for image in images if "near_duplicate" not in image]
+    assert {image["near_duplicate"] for image in images if image is not first} == {first["url"]}
+    with Crawl(tmp_path, site, IMGPIPE_NEAR_DUPLICATES=8, IMAGES_EXPIRES=0) as crawl:
+        again = crawl.images(*asked)  # fetched anew, each is its own best match
+    assert crawl.outcomes() == {"stored": 6}
+    assert [image["url"] for image in again if "near_duplicate" not in image] == [first["url"]]
+
+
+def test_without_the_setting_nobody_looks(tmp_path, photos):
+    asked = urls(2)
+    with Crawl(tmp_path, dict.fromkeys(asked, photos[0]), IMGPIPE_RECORD=["phash"]) as crawl:
+        assert not [image for image in crawl.images(*asked) if "near_duplicate" in image]
+
+
+def test_placeholders_are_no_near_duplicates(tmp_path):
+    asked = urls(2)
+    grey = encoded(Image.new("RGB", (60, 60), "grey"), "JPEG")
+    with Crawl(tmp_path, dict.fromkeys(asked, grey), IMGPIPE_NEAR_DUPLICATES=3) as crawl:
+        images = crawl.images(*asked)
+    assert ["near_duplicate" in image for image in images] == [False, False]
+    assert all(image["placeholder"] for image in images)
+
+
+def test_near_duplicates_need_an_index(tmp_path):
+    with pytest.raises(SettingError, match="needs an index"):
+        Crawl(tmp_path, IMGPIPE_NEAR_DUPLICATES=3, IMGPIPE_INDEX="off")
 
 
 # --- stored once ---

@@ -1,0 +1,71 @@
+"""Pictures that are much like one that is known already: marked, and kept all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scrapy_imgpipe.index import Near
+from scrapy_imgpipe.index.nearness import distance, is_hash
+from scrapy_imgpipe.records import NEAR_DISTANCE, NEAR_DUPLICATE
+
+if TYPE_CHECKING:
+    from scrapy_imgpipe.index import Index
+    from scrapy_imgpipe.records import ImageRecord
+
+
+def put_marked(records: Sequence[ImageRecord], index: Index, most: int) -> list[ImageRecord]:
+    """Have *records* kept, near-duplicates with a mark, and return them as they are kept.
+
+    Compared is with what was put before and has no mark itself: of pictures that are all
+    alike the first one stays without. Placeholders are not compared.
+
+    Args:
+        records: in the order in which they came.
+        index: that keeps them.
+        most: bits of two perceptual hashes that may differ, 0 to 11.
+
+    Raises:
+        IndexFailed: it could not be asked, or not keep them.
+    """
+    marked: list[ImageRecord] = []
+    for record in records:
+        near = _nearest(record, marked, index, most)
+        if near is not None:
+            marks = {NEAR_DUPLICATE: near.url, NEAR_DISTANCE: near.bits}
+            record = record._replace(measured={**record.measured, **marks})  # noqa: PLW2901
+        marked.append(record)
+    index.put(marked)
+    return marked
+
+
+def _nearest(
+    record: ImageRecord, others: Sequence[ImageRecord], index: Index, most: int
+) -> Near | None:
+    """Return what *record* is a near-duplicate of; None also where that is known already."""
+    if not _is_comparable(record):
+        return None
+    bits = record.measured["phash"]
+    near = [
+        Near(other.url, distance(bits, other.measured["phash"]))
+        for other in others
+        if _is_comparable(other) and other.fingerprint != record.fingerprint
+    ]
+    known = index.near(bits, most, record.fingerprint)
+    near += [] if known is None else [known]
+    return min((one for one in near if one.bits <= most), key=_bits, default=None)
+
+
+def _is_comparable(record: ImageRecord) -> bool:
+    measured = record.measured
+    return (
+        record.full is not None
+        and not record.failed_at
+        and not record.placeholder
+        and NEAR_DUPLICATE not in measured
+        and is_hash(measured.get("phash"))
+    )
+
+
+def _bits(near: Near) -> int:
+    return near.bits
