@@ -20,19 +20,13 @@ from typing import Any
 
 from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, one_of, parse, whole_number
 from scrapy_imgpipe.renditions import parse_full, parse_renditions
-from scrapy_imgpipe.variants import COPYRIGHT, SOURCE, Variant
+from scrapy_imgpipe.variants import COPYRIGHT, FORMATS, SOURCE, Variant
 
 #: ``(key that was found, value)``; the value is None where the setting is not set.
 Lookup = Callable[[str], tuple[str, object]]
 
 #: Schemes that Scrapy 2.16 and later has download handlers for, without ``file``.
 SCHEMES = ("http", "https", "data", "ftp", "s3")
-
-#: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
-#: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it, for
-#: seconds (``benchmarks/locks.py``), ``TGA`` and others because they have no signature,
-#: so that any bytes would be an image.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
 
 #: Memory budget for each worker, in bytes: room for one picture of 12 megapixels of any
 #: kind, decoded and copied once, or for one progressive JPEG of 20 and what waits beside

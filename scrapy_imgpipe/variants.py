@@ -21,6 +21,12 @@ from scrapy_imgpipe.records import digest
 #: Number of the way renditions are made; another one has them made again.
 ENGINE: Final = 2
 
+#: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
+#: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it, for
+#: seconds (``benchmarks/locks.py``), ``TGA`` and others because they have no signature,
+#: so that any bytes would be an image.
+FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM")
+
 #: Format of a rendition that is to have the one of its source.
 SOURCE: Final = "source"
 

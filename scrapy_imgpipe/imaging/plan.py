@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.options import FORMATS
 from scrapy_imgpipe.records import digest
-from scrapy_imgpipe.variants import ENGINE, OUTPUTS, Variant
+from scrapy_imgpipe.variants import ENGINE, FORMATS, OUTPUTS, Variant
 
 #: What the full image is unless a plan describes it: a JPEG, passed through where it is one.
 JPEG: Final = "jpeg"

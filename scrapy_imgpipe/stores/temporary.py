@@ -16,8 +16,8 @@ which is far longer than any write takes. A file of a living owner is never one.
 from __future__ import annotations
 
 import os
+import platform
 import re
-import socket
 import sys
 import time
 import uuid
@@ -138,7 +138,7 @@ def _linux_status(pid: int) -> tuple[str, int] | None:
 
 
 def _this_host() -> str:
-    name = _NOT_IN_HOST.sub("_", socket.gethostname())[:_MAX_HOST_CHARACTERS]
+    name = _NOT_IN_HOST.sub("_", platform.node())[:_MAX_HOST_CHARACTERS]
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             mark = file.read() + os.readlink(b"/proc/self/ns/pid")

@@ -388,7 +388,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_STATUSES": "200,203",
         "IMGPIPE_REFERER": "1",
         "IMGPIPE_ALLOW_OFFSITE": "true",
-        "IMGPIPE_INDEX": "off",
+        "IMGPIPE_INDEX": str(tmp_path / "known.sqlite"),
         "IMGPIPE_TRUST_INDEX": "1",
         "IMGPIPE_RETRY_FAILED_AFTER": "1.5",
         "IMGPIPE_DEDUPE": "CONTENT",
@@ -423,6 +423,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert (read.referer, read.allow_offsite) == (True, True)
     assert read.isolation == "thread"
     assert (read.memory_budget, read.cache_size) == (1_000_000, 12)
+    assert (read.index, read.near_duplicates) == (as_text["IMGPIPE_INDEX"], 7)
     assert (pipeline.expires, pipeline.min_width, pipeline.min_height) == (3, 4, 5)
     assert [(name, *size) for name, size in pipeline.thumbs.items()] == [("small", 50, 50)]
     assert pipeline.allow_redirects is True
