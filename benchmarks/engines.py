@@ -9,8 +9,9 @@ turn for each photo; printed is the mean of the medians of each photo's rounds, 
 - OpenCV: decoded at the smallest scale that is larger, then INTER_AREA; no full image.
 - ours: ``render()``, the full image included, which passes through and is looked through.
 
-Engines that are not installed are named. The last line is what a 100-megapixel baseline
-JPEG takes in memory.
+Engines that are not installed are named. Then Pillow's JPEG codec beside simplejpeg, another
+binding of libjpeg-turbo: decoding to the end at 1/8 in grey, decoding to twice 270 px in colour,
+encoding 270 px. The last line is what a 100-megapixel baseline JPEG takes in memory.
 """
 
 from __future__ import annotations
@@ -45,14 +46,16 @@ PLAN = Plan(tuple(Variant(str(side), side, side) for side in SIDES))
 HUNDRED_MEGAPIXELS = (11_600, 8_700)
 
 MEMORY = """
-import resource, sys
+import sys
+sys.path.insert(0, sys.argv[3])
+from family import own_peak_rss_mib
 from scrapy_imgpipe.imaging import Plan, Variant, render
 plan = Plan((Variant("50", 50, 50), Variant("270", 270, 270)))
 data = open(sys.argv[1], "rb").read()
 render(open(sys.argv[2], "rb").read(), plan)  # loads what is loaded once
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = own_peak_rss_mib()
 render(data, plan)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(own_peak_rss_mib() - before)
 """
 
 
@@ -152,13 +155,63 @@ def print_cost(photos: PhotoSet, rivals: dict[str, Callable[[bytes], object]], r
         print(f", {took / each['ours']:.1f} times as fast" if name != "ours" else "")
 
 
+def pillow_codec(body: bytes, side: int, mode: str) -> Image.Image:
+    """Return *body* decoded no smaller than *side*, if it is larger."""
+    image = Image.open(BytesIO(body))
+    image.draft(mode, (side, side))
+    image.load()
+    return image
+
+
+def print_codecs(photos: PhotoSet, rounds: int) -> None:
+    """Measure and print Pillow's codec and simplejpeg's, which has no planes of YCbCr."""
+    try:
+        import numpy as np  # noqa: PLC0415 - comes with it
+        import simplejpeg  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        print(f"simplejpeg: not installed ({error})")
+        return
+    bodies = [file.read_bytes() for file in photos.files]
+    small = pillow_codec(bodies[0], 540, "RGB").resize((270, 203))
+    pixels = np.asarray(small)
+
+    def scaled(body: bytes, side: int, space: str) -> object:
+        least = {"min_width": side, "min_height": side}
+        return simplejpeg.decode_jpeg(body, space, fastdct=True, fastupsample=True, **least)
+
+    calls: dict[str, tuple[Callable[[bytes], object], Callable[[bytes], object]]] = {
+        "to the end": (
+            partial(pillow_codec, side=1, mode="L"),
+            partial(scaled, side=1, space="GRAY"),
+        ),
+        "540 px": (
+            partial(pillow_codec, side=540, mode="RGB"),
+            partial(scaled, side=540, space="RGB"),
+        ),
+        "encoding": (
+            lambda _: small.save(BytesIO(), "JPEG"),
+            lambda _: simplejpeg.encode_jpeg(pixels, 75, "RGB", "420"),
+        ),
+    }
+    for name, both in calls.items():
+        spent: list[list[float]] = [[], []]
+        for body in bodies * rounds:
+            for took, call in zip(spent, both, strict=True):
+                before = time.thread_time()
+                call(body)
+                took.append((time.thread_time() - before) * 1000)
+        of_pillow, of_simplejpeg = map(mean, spent)
+        print(f"  {name:12} Pillow {of_pillow:6.2f}   simplejpeg {of_simplejpeg:6.2f}")
+
+
 def print_memory(small: Path, size: tuple[int, int]) -> None:
     """Print what one photo of *size* takes more than a small one did."""
     with TemporaryDirectory(prefix="imgpipe-bench-") as folder:
         large = Path(folder) / "large.jpg"
         with Image.open(small) as photo:
             photo.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(large, quality=85)
-        command = [sys.executable, "-c", MEMORY, str(large), str(small)]
+        here = str(Path(__file__).parent)
+        command = [sys.executable, "-c", MEMORY, str(large), str(small), here]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         megapixels = size[0] * size[1] / 1e6
         print(
@@ -176,6 +229,9 @@ def main() -> None:
     rivals = engines()
     for photos in (studio.small(small), studio.large(large, baseline=True), studio.large(large)):
         print_cost(photos, rivals, arguments.rounds)
+    for photos in (studio.small(small), studio.large(large, baseline=True)):
+        print(f"codecs, {photos.name} px, CPU ms an image:")
+        print_codecs(photos, arguments.rounds)
     size = (2000, 1500) if arguments.quick else HUNDRED_MEGAPIXELS
     print_memory(studio.small(small).files[0], size)
 
