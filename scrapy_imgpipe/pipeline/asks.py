@@ -129,6 +129,7 @@ class Ask:
             "seconds_rendering": rendering,
             "seconds_storing": storing,
             "finished": finished,
+            **({"placeholder": result["placeholder"]} if result.get("placeholder") else {}),
             **{_NAMES.get(name, name): value for name, value in self.measured.items()},
         }
 

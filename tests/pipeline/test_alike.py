@@ -100,8 +100,12 @@ def test_without_the_setting_nobody_looks(tmp_path, photos):
 def test_placeholders_are_no_near_duplicates(tmp_path):
     asked = urls(2)
     grey = encoded(Image.new("RGB", (60, 60), "grey"), "JPEG")
-    with Crawl(tmp_path, dict.fromkeys(asked, grey), IMGPIPE_NEAR_DUPLICATES=3) as crawl:
+    report = tmp_path / "report.jsonl"
+    marks = {"IMGPIPE_NEAR_DUPLICATES": 3, "IMGPIPE_REPORT": str(report)}
+    with Crawl(tmp_path, dict.fromkeys(asked, grey), **marks) as crawl:
         images = crawl.images(*asked)
+    rows = list(map(json.loads, report.read_text().splitlines()))
+    assert [row["placeholder"] for row in rows] == ["one-colour"] * 2
     assert ["near_duplicate" in image for image in images] == [False, False]
     assert all(image["placeholder"] for image in images)
 
