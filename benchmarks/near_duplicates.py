@@ -185,7 +185,7 @@ def print_search(known: int, rounds: int) -> None:
                 for place in chance.sample(range(BITS), chance.randint(0, most)):
                     bits ^= 1 << place
                 before = time.perf_counter()
-                assert index.near(f"{bits:016x}", most, "") is not None
+                assert index.near(f"{bits:016x}", most, ()) is not None
                 spent.append((time.perf_counter() - before) * 1000)
             print(f"  within {most:2} bits  {median(spent):8.2f} ms")
 

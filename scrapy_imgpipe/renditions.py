@@ -156,6 +156,7 @@ def options_of(form: str) -> Mapping[str, Parser]:
     known: dict[str, Parser] = {}
     for output in reversed(list(OUTPUTS.values())):
         known.update(output.options)
+    known["effort"] = OUTPUTS["AVIF"].options["effort"]  # the widest; the others stop at theirs
     return known
 
 

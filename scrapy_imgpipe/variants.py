@@ -19,7 +19,7 @@ from scrapy_imgpipe.parsers import (
 from scrapy_imgpipe.records import digest
 
 #: Number of the way renditions are made; another one has them made again.
-ENGINE: Final = 2
+ENGINE: Final = 3
 
 #: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
 #: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it, for

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from scrapy_imgpipe.imaging.decode import open_image
+from scrapy_imgpipe.imaging.decode import open_image, turn_of
 from scrapy_imgpipe.imaging.encode import encode, in_mode_of
 from scrapy_imgpipe.imaging.outputs import Making, finished, look_of, needs_whole
 from scrapy_imgpipe.imaging.plan import Picture
@@ -16,6 +16,7 @@ from scrapy_imgpipe.imaging.resize import Base, Flat, Look
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.Image import Transpose
 
     from scrapy_imgpipe.imaging.outputs import Origin
     from scrapy_imgpipe.imaging.plan import Plan
@@ -30,6 +31,12 @@ MOST_PIXELS: Final = 100_000_000
 
 #: How long a frame is shown that does not say so, in milliseconds: what browsers take.
 DEFAULT_MILLISECONDS: Final = 100
+
+# How often formats play that have no word for it: 0 is for ever.
+_LOOPS = {"AVIF": 0}
+
+# What a frame keeps of ``info``.
+_PIXELS = ("transparency",)
 
 # Each frame is written whole: it takes the place of the one before.
 _REPLACING: dict[str, dict[str, Any]] = {
@@ -59,24 +66,27 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
     durations: list[int] = []
     look: Look | None = None
     with open_image(data, plan.formats) as image:
+        turn = turn_of(image)
         most = min(variant.frames, max(MOST_PIXELS // (image.width * image.height), 1))
         for number in range(most):
             try:
                 image.seek(number)
             except EOFError:
                 break
-            frame = _base(image)
+            frame = _base(image, turn)
             look = look_of(frame, variant, origin) if look is None else look
             small = frame.pixels.shrunk(frame.cut(*look)).picture
             making = Making(origin, plan, image.info.get("icc_profile"), look[0].canvas)
             shown = finished(small, variant, making)
-            frames.append(in_mode_of(shown, form, dict(variant.options).get("colours")))
+            ready = in_mode_of(shown, form, dict(variant.options).get("colours"))
+            ready.info = {key: ready.info[key] for key in _PIXELS if key in ready.info}
+            frames.append(ready)
             durations.append(round(image.info.get("duration") or DEFAULT_MILLISECONDS))
-        loop = image.info.get("loop")
+        loop = image.info.get("loop", _LOOPS.get(str(image.format)))
     if len(frames) < 2:  # noqa: PLR2004 - one stands still
         return None
     told: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": durations}
-    if loop is not None or form == "WEBP":
+    if loop is not None or form != "GIF":  # a GIF that does not say plays once
         told["loop"] = 1 if loop is None else loop
     told |= _REPLACING.get(form, {})
     options = tuple(pair for pair in variant.options if pair[0] != "colours")
@@ -85,6 +95,7 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
     return Picture("", data, *frames[0].size, form)
 
 
-def _base(image: Image.Image) -> Base:
+def _base(image: Image.Image, turn: Transpose | None) -> Base:
     frame = image.convert("RGBA")
+    frame = frame if turn is None else frame.transpose(turn)
     return Base(Flat(frame), frame.size)

@@ -14,6 +14,7 @@ from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.icc import to_srgb
 
 _WHITE = (255, 255, 255)
+_GREY_MODES = ("L", "LA", "La")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 
 
@@ -32,12 +33,13 @@ def _scaled(image: Image.Image, factor: float) -> Image.Image:
 def _deep_to_grey(image: Image.Image) -> Image.Image:
     """Bring samples deeper than 8 bits to ``L`` by the range they use.
 
-    ``I;16*`` always spans 65536 values. ``I`` and ``F`` do not say what is white, so
+    ``I;16*`` always spans 65536 values, and so does PPM, whose kinds Pillow brings to that
+    range. ``I`` and ``F`` of other formats do not say what is white, so
     their largest sample decides: 1, 255, 65535, or itself.
     """
     if image.mode == "I;16":
         return _scaled(image, 1 / 256)
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM"):
         return _scaled(image.convert("I"), 1 / 256)
     highest = float(image.getextrema()[1])  # type: ignore[arg-type]
     if image.mode == "F" and 0 < highest <= 1:
@@ -53,13 +55,21 @@ def _is_deep(image: Image.Image) -> bool:
     return image.mode == "I" or image.mode.startswith("I;16")
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Return *image* as ``RGB``, whatever is transparent taken as it is."""
+def _opaque(image: Image.Image) -> tuple[Image.Image, Any]:
+    """Return *image* as ``RGB``, whatever is transparent taken as it is, and its profile.
+
+    One for other channels than those of ``RGB`` is used here, and is None then.
+    """
+    profile, own = image.info.get("icc_profile"), image.mode == "CMYK"
     if image.mode == "F" or _is_deep(image):
         image = _deep_to_grey(image)
-    elif image.mode == "CMYK":
-        image = to_srgb(image, image.info.get("icc_profile"))
-    return image if image.mode == "RGB" else image.convert("RGB")
+    elif image.mode in _GREY_MODES:
+        image = image.convert("LA").getchannel("L")
+    if own or image.mode == "L":
+        converted = to_srgb(image, profile)
+        own = own or converted is not image
+        image = converted
+    return image if image.mode == "RGB" else image.convert("RGB"), None if own else profile
 
 
 def _deep_mask(image: Image.Image, transparent: Any) -> Image.Image:
@@ -87,16 +97,19 @@ def has_transparency(image: Image.Image) -> bool:
     return transparent is not None and (image.mode in ("1", "L", "P", "RGB") or _is_deep(image))
 
 
-def _over(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Paint an *image* that has transparency over *background*."""
-    canvas = Image.new("RGB", image.size, background)
+def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image, Any]:
+    """Return colours, mask and profile of an *image* that has transparency.
+
+    The colours are ``RGB``, or the mask itself where it has them: ``RGBA``.
+    """
     if _is_deep(image):
         mask = _deep_mask(image, image.info.get("transparency"))
-        canvas.paste(_deep_to_grey(image).convert("RGB"), mask=mask)
     else:
-        layer = _with_alpha(image)
-        canvas.paste(layer, mask=layer)
-    return canvas
+        mask = _with_alpha(image)
+    if _is_deep(image) or image.mode in _GREY_MODES:
+        colours, profile = _opaque(image)
+        return colours, mask, profile
+    return mask, mask, image.info.get("icc_profile")
 
 
 @sealed
@@ -104,7 +117,7 @@ def flatten(image: Image.Image, background: tuple[int, int, int] = _WHITE) -> Im
     """Paint *image* over an opaque *background*, as 8-bit RGB.
 
     Alpha, ``tRNS`` and palette transparency are all honoured. Samples of 16 bits keep
-    their upper 8. ``CMYK`` goes through its ICC profile when that is usable.
+    their upper 8. ``CMYK`` and grey go through their ICC profile when that is usable.
 
     Args:
         image: any Pillow mode; not modified.
@@ -119,12 +132,14 @@ def flatten(image: Image.Image, background: tuple[int, int, int] = _WHITE) -> Im
     """
     image.load()
     if has_transparency(image):
-        flat = _over(image, background)
+        flat = Image.new("RGB", image.size, background)
+        colours, mask, profile = _apart(image)
+        flat.paste(colours, mask=mask)
     elif image.mode == "RGB":
         return image
     else:
-        flat = _opaque(image)
-    return _clean(flat, None if image.mode == "CMYK" else image.info.get("icc_profile"))
+        flat, profile = _opaque(image)
+    return _clean(flat, profile)
 
 
 @sealed
@@ -138,13 +153,10 @@ def with_alpha(image: Image.Image) -> Image.Image:
         ImageBroken: the pixels do not decode to their end, or convert to nothing.
     """
     image.load()
-    if _is_deep(image):
-        mask = _deep_mask(image, image.info.get("transparency"))
-        made = _deep_to_grey(image).convert("RGBA")
-        made.putalpha(mask)
+    colours, mask, profile = _apart(image)
+    if colours is mask:
+        made = image.copy() if image.mode == "RGBA" else mask.convert("RGBA")
     else:
-        made = _with_alpha(image)
-        made = made.convert("RGBA") if made.mode == "RGBa" else made
-    if made is image:
-        made = image.copy()
-    return _clean(made, image.info.get("icc_profile"))
+        made = colours.convert("RGBA")
+        made.putalpha(mask.getchannel("A") if mask.mode == "RGBA" else mask)
+    return _clean(made, profile)

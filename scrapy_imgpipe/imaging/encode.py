@@ -12,7 +12,7 @@ import os
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.variants import OUTPUTS
@@ -36,13 +36,21 @@ LEAST_QUALITY = 5
 #: 14 bits of VP8 (RFC 6386, 9.1), 16 bits of GIF89a and of an AV1 frame header.
 MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535, "PNG": 2**31 - 1}
 
+_FASTEST_AVIF = 10
+
+#: Largest ``effort`` of each format.
+MOST_EFFORT = {"PNG": 9, "WEBP": 6, "AVIF": _FASTEST_AVIF}
+
 # What our options are called in Pillow's writers; empty where we do it ourselves.
 _NAMES = {
     "optimise": "optimize",
     "colours": "",
     "effort": {"PNG": "compress_level", "WEBP": "method", "AVIF": "speed"},
 }
-_FASTEST_AVIF = 10
+
+# What says which pixels of a palette are transparent; all else in ``info`` is metadata.
+_PIXELS = ("transparency",)
+_OPAQUE = 128  # a palette has one colour that is transparent: what has less alpha than this
 
 # Modes that each format takes as they are.
 _MODES = {
@@ -103,6 +111,8 @@ def save_options(form: str, options: Mapping[str, Any]) -> dict[str, Any]:
         known = known[form] if isinstance(known, dict) else known
         if known:
             found[known] = options[name]
+            if name == "effort":  # that of a source of another format goes further
+                found[known] = min(found[known], MOST_EFFORT[form])
     if "speed" in found:
         found["speed"] = _FASTEST_AVIF - found["speed"]
     return found
@@ -123,6 +133,8 @@ def encode(image: Image.Image, variant: Variant, form: str, **extra: Any) -> byt
         The bytes, of the best quality that stays within ``variant.target_bytes`` where
         there is a target, of the lowest quality where none does. In a lossless format
         the target has no effect.
+
+    What the picture brings along in ``info`` (comment, profile) is left out.
 
     Raises:
         ImageBroken: Pillow could not encode it.
@@ -156,9 +168,14 @@ def _within(image: Image.Image, form: str, told: dict[str, Any], target: int) ->
 def _saved(image: Image.Image, form: str, told: Mapping[str, Any]) -> bytes:
     if form == "JPEG":
         return encode_jpeg(image, **told)
-    with io.BytesIO() as file:
-        image.save(file, form, **told)
-        return file.getvalue()
+    info = image.info
+    image.info = {name: info[name] for name in _PIXELS if name in info}
+    try:
+        with io.BytesIO() as file:
+            image.save(file, form, **told)
+            return file.getvalue()
+    finally:
+        image.info = info
 
 
 def in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Image:
@@ -166,11 +183,32 @@ def in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Imag
     if colours is not None and form in {"PNG", "GIF"}:
         method = Image.Quantize.FASTOCTREE if "A" in image.mode else Image.Quantize.MEDIANCUT
         whole = image if image.mode in {"RGB", "RGBA"} else image.convert(_full_mode(image))
+        if form == "GIF" and whole.mode == "RGBA":
+            return _gif_palette(whole, colours)
         return whole.quantize(colours, method)
     if image.mode in _MODES[form]:
         return image
     mode = _full_mode(image)
     return image.convert(mode if mode in _MODES[form] else "RGB")
+
+
+def _gif_palette(image: Image.Image, colours: int) -> Image.Image:
+    """Return *image* (``RGBA``) with a palette, one entry of it transparent where needed."""
+    clear = image.getchannel("A").point(lambda alpha: 0 if alpha >= _OPAQUE else 255)
+    opaque = image.convert("RGB")
+    if clear.getbbox() is None:
+        return opaque.quantize(colours, Image.Quantize.MEDIANCUT)
+    shown = ImageChops.invert(clear)
+    if shown.getbbox() is not None:  # what nobody sees shall take no colours
+        mean = ImageStat.Stat(opaque, shown).mean
+        opaque.paste(tuple(round(band) for band in mean), mask=clear)
+    made = opaque.quantize(colours - 1, Image.Quantize.MEDIANCUT)
+    palette = made.getpalette() or []
+    place = min(len(palette) // 3, colours - 1)
+    made.putpalette([*palette[: 3 * place], 0, 0, 0])
+    made.paste(place, mask=clear)
+    made.info["transparency"] = place
+    return made
 
 
 def _full_mode(image: Image.Image) -> str:

@@ -25,6 +25,8 @@ MAX_TEXT: Final = 200
 #: Tags of the fields that say who made a picture.
 RIGHTS: Final = frozenset({Base.Artist, Base.Copyright})
 
+_DIRECTORIES = frozenset({IFD.Exif, IFD.GPSInfo, IFD.Interop})
+
 _TEXTS = {
     "Make": Base.Make,
     "Model": Base.Model,
@@ -46,11 +48,16 @@ _DEGREE_DECIMALS = 7  # a centimetre on the ground
 
 
 def fields_of(exif: Image.Exif, stays: Callable[[int], bool]) -> Image.Exif:
-    """Return a copy of *exif* with those tags only of which *stays* says so."""
+    """Return a copy of *exif* with those tags only of which *stays* says so.
+
+    Directories of their own (EXIF, GPS, interoperability) come along whole.
+    """
     kept = Image.Exif()
     for tag, value in exif.items():
         if stays(tag):
-            kept[tag] = value
+            kept[tag] = dict(exif.get_ifd(tag)) if tag in _DIRECTORIES else value
+    if IFD.Interop in kept.get(IFD.Exif, ()):
+        kept[IFD.Exif][IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
     return kept
 
 

@@ -87,8 +87,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert *image* from its ICC *profile* to sRGB, relative colorimetric.
 
     Args:
-        image: ``RGB``, ``RGBA``, ``CMYK`` (0 is no ink), or ``YCbCr`` that stands for
-            ``RGB``; not modified.
+        image: ``RGB``, ``RGBA``, ``L``, ``CMYK`` (0 is no ink), or ``YCbCr`` that stands
+            for ``RGB``; not modified.
         profile: as found in the file; may be of another colour space or broken.
 
     Returns:

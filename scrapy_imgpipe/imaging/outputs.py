@@ -5,6 +5,7 @@ Nothing is decoded here. Equal looks share their pixels, and equal outputs their
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,8 +29,18 @@ if TYPE_CHECKING:
 
     from scrapy_imgpipe.imaging.resize import Pixels
 
-# Formats whose writers take XMP.
+# Formats whose writers take each: Pillow's of PNG writes no XMP, GIF has no profile.
 _WITH_XMP = frozenset({"JPEG", "WEBP", "AVIF"})
+_WITH_PROFILE = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
+
+# Most bytes that fit into a segment of a JPEG, behind its name (XMP specification, part 3, 1.1.3).
+_MOST_EXIF, _MOST_XMP = 65_527, 65_502
+
+# Which side is up, in XMP: it is applied.
+_TURN_IN_XMP = re.compile(
+    rb"tiff:Orientation\s*=\s*(?:\"[^\"]*\"|'[^']*')"
+    rb"|<tiff:Orientation>[^<]*</tiff:Orientation>"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,8 @@ class Origin:
 
     def keeps_profile(self, variant: Variant) -> bool:
         """Return whether *variant* has the colours of :attr:`profile`, and says so."""
-        return bool(self.profile) and variant.metadata in {"profile", "all"}
+        wanted = bool(self.profile) and variant.metadata in {"profile", "all"}
+        return wanted and output_format(self.format, variant.format) in _WITH_PROFILE
 
     def kept(self, variant: Variant, form: str) -> dict[str, Any]:
         """Return what *variant* keeps of the metadata, as Pillow's writer of *form* is told."""
@@ -73,9 +85,13 @@ class Origin:
         if self.keeps_profile(variant):
             told["icc_profile"] = self.profile
         if variant.metadata in {COPYRIGHT, "all"} and self.exif:
-            told["exif"] = self._exif(everything=variant.metadata == "all")
+            exif = self._exif(everything=variant.metadata == "all")
+            if form == "JPEG" and len(exif) > _MOST_EXIF:
+                exif = self._exif(everything=False)
+            told["exif"] = exif
         if variant.metadata == "all" and self.xmp and form in _WITH_XMP:
-            told["xmp"] = self.xmp
+            xmp = _TURN_IN_XMP.sub(b"", self.xmp)
+            told["xmp"] = b"" if form == "JPEG" and len(xmp) > _MOST_XMP else xmp
         return {key: value for key, value in told.items() if value}
 
     def _exif(self, *, everything: bool) -> bytes:
@@ -164,7 +180,11 @@ def look_of(base: Base, variant: Variant, origin: Origin) -> Look:
         where = busiest(_upright(small_copy(base.pixels.picture), base), share)
         found = layout(base.size, replace(variant, gravity=where))
     most = MOST_SIDE[output_format(origin.format, variant.format)]
-    if max(found.size) > most:
+    if max(found.canvas or found.size) > most:
+        sides = (side and min(side, most) for side in (variant.width, variant.height))
+        width, height = sides
+        found = layout(base.size, replace(variant, width=width, height=height))
+    if max(found.canvas or found.size) > most:  # the side that was not said
         found = layout(base.size, Variant("", most, most))
     return found, KERNELS[variant.kernel]
 
@@ -223,6 +243,8 @@ def finished(image: Image.Image, variant: Variant, making: Making) -> Image.Imag
     late = [step for step in variant.steps if not is_before_resize(step)]
     if late:  # it is lent: others are made of the same pixels
         image = taken(image.copy(), late, background)
+    if making.origin.keeps_profile(variant) and image.mode in {"L", "LA", "1"}:
+        image = image.convert("RGBA" if image.mode == "LA" else "RGB")  # as the profile has them
     return _opaque(image, background, alpha=alpha)
 
 

@@ -25,7 +25,7 @@ from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.measures import is_uniform
-from scrapy_imgpipe.imaging.metadata import end_of_image, strip, trailing_bytes
+from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, strip, trailing_bytes
 from scrapy_imgpipe.imaging.outputs import Origin, make_variants, needs_whole, wants_alpha
 from scrapy_imgpipe.imaging.plan import FULL, JPEG, Picture, Plan, check_size
 from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
@@ -120,24 +120,32 @@ def _passed(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]
         refuse_hole(data)
         base = _decode_scaled(image, plan.variants, plan.background)
         uniform = is_uniform(base.pixels.picture) and _is_uniform_whole(data, plan)
-        return Picture(FULL, _stripped(data, plan), *base.size, "JPEG", uniform), base
+        return Picture(FULL, _stripped(data, image, plan), *base.size, "JPEG", uniform), base
     image.load()
+    if getattr(image, "n_frames", 1) > 1 and image.format in WALKED and end_of_image(data) is None:
+        raise ImageBroken("Image cannot be decoded: it was cut off behind its first frame")
     uniform, form = is_uniform(image), str(image.format)
     straight = upright(image)
     check_size(*straight.size, plan.min_width, plan.min_height)
-    full = Picture(FULL, _stripped(data, plan), *straight.size, form, uniform)
+    full = Picture(FULL, _stripped(data, image, plan), *straight.size, form, uniform)
     return full, _base_of(image, straight, plan)
 
 
-def _stripped(data: bytes, plan: Plan) -> bytes:
-    """Return *data* without the metadata that *plan* does not want."""
+def _stripped(data: bytes, image: Image.Image, plan: Plan) -> bytes:
+    """Return *data*, opened as *image*, without the metadata that *plan* does not want."""
     if not plan.strip:
         return data
-    rights = plan.strip == COPYRIGHT
+    rights, turn = plan.strip == COPYRIGHT, turn_of(image)
     if end_of_image(data) is not None:
-        return strip(data, copyright=rights)
-    with open_image(data, plan.formats) as image:
-        return saved_again(image, rights=rights)
+        bare = strip(data, copyright=rights)
+        if turn is None:
+            return bare
+        with open_image(bare, plan.formats) as again:
+            again.load()
+            if turn_of(again) == turn:  # else it stood in XMP only
+                return bare
+    with open_image(data, plan.formats) as again:
+        return saved_again(again, rights=rights)
 
 
 def _pixels(image: Image.Image, variants: Sequence[Variant], plan: Plan) -> Base:

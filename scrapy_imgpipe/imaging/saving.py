@@ -23,7 +23,12 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "WEBP": {"lossless": True},
     "AVIF": {"quality": 90},
     "TIFF": {"compression": "tiff_adobe_deflate"},
+    "JXL": {"lossless": True},
+    "HEIF": {"quality": 95},
 }
+
+# Formats whose writers take EXIF.
+_WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "TIFF", "HEIF", "JXL"})
 
 
 def saved_again(image: Image.Image, *, rights: bool) -> bytes:
@@ -38,8 +43,10 @@ def saved_again(image: Image.Image, *, rights: bool) -> bytes:
     options = dict(_OPTIONS.get(form, {}))
     stays = RIGHTS | {Base.Orientation} if rights else {Base.Orientation}
     exif = fields_of(image.getexif(), stays.__contains__)
-    if len(exif) and form in {"JPEG", "PNG", "WEBP", "AVIF", "TIFF"}:
-        options["exif"] = exif
+    if len(exif) and form in _WITH_EXIF:
+        options["exif"] = exif.tobytes()
+    if form == "ICO":  # else it would have square ones
+        options["sizes"] = [image.size]
     profile, info = image.info.get("icc_profile"), image.info
     if form != "JPEG":  # a plain image: others bring their tags along
         image = image.copy()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from scrapy_imgpipe.records import ImageRecord
 
@@ -66,7 +66,7 @@ class Index(Protocol):
     def alike(self, content: str, most: int) -> list[ImageRecord]:
         """Return up to *most* records of what is stored and came as bytes of MD5 *content*."""
 
-    def near(self, phash: str, most: int, fingerprint: str) -> Near | None:
+    def near(self, phash: str, most: int, but: Collection[str]) -> Near | None:
         """Return the source whose picture is nearest to one with the hash *phash*.
 
         That are records with something stored, ``phash`` among what was measured, and
@@ -75,7 +75,7 @@ class Index(Protocol):
         Args:
             phash: 64 bits as 16 hexadecimal digits.
             most: bits that may differ, 0 to 11.
-            fingerprint: of a source that is not meant.
+            but: fingerprints of sources that are not meant.
         """
 
     def records(self) -> Iterator[ImageRecord]:

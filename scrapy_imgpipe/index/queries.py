@@ -36,8 +36,8 @@ PHASHES_NEAR = "SELECT json_group_array(bits) FROM ({})".format(
 )
 OF_PHASH = (
     f"SELECT json_group_array(url) FROM (SELECT url FROM source WHERE {_HAS_PHASH}"
-    f" AND {_BANDS[0]} = substr(?1, 1, {BAND_DIGITS}) AND {_PHASH} = ?1"
-    " AND fingerprint <> ?2 AND checksum <> '' LIMIT 1)"
+    f" AND {_BANDS[0]} = substr(?, 1, {BAND_DIGITS}) AND {_PHASH} = ?"
+    " AND fingerprint NOT IN (SELECT value FROM json_each(?)) AND checksum <> '' LIMIT 1)"
 )
 NEXT = (
     f"SELECT json_group_array(json(row)) FROM (SELECT {_AS_JSON} AS row FROM source"

@@ -29,7 +29,7 @@ from scrapy_imgpipe.index.protocol import Key, Near
 from scrapy_imgpipe.index.rows import as_json, id_of, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from scrapy_imgpipe.records import ImageRecord
 
@@ -125,13 +125,14 @@ class SqliteIndex:
         """Return up to *most* records of what came as the same bytes."""
         return self._read(queries.ALIKE, content, most)
 
-    def near(self, phash: str, most: int, fingerprint: str) -> Near | None:
+    def near(self, phash: str, most: int, but: Collection[str]) -> Near | None:
         """Return the source whose picture is nearest to one with the hash *phash*."""
+        others = json.dumps(list(but))
         found = self._ask(queries.PHASHES_NEAR, *map(json.dumps, words_near(phash, most)))
         for bits, close in sorted((distance(phash, one), one) for one in found if is_hash(one)):
             if bits > most:
                 break
-            urls = self._ask(queries.OF_PHASH, close, fingerprint)
+            urls = self._ask(queries.OF_PHASH, close, close, others)
             if urls:
                 return Near(urls[0], bits)
         return None

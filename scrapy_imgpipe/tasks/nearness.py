@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.index import Near
@@ -29,8 +29,9 @@ def put_marked(records: Sequence[ImageRecord], index: Index, most: int) -> list[
         IndexFailed: it could not be asked, or not keep them.
     """
     marked: list[ImageRecord] = []
+    replaced = {record.fingerprint for record in records}
     for record in records:
-        near = _nearest(record, marked, index, most)
+        near = _nearest(record, marked, index, replaced, most)
         if near is not None:
             marks = {NEAR_DUPLICATE: near.url, NEAR_DISTANCE: near.bits}
             record = record._replace(measured={**record.measured, **marks})  # noqa: PLW2901
@@ -40,7 +41,11 @@ def put_marked(records: Sequence[ImageRecord], index: Index, most: int) -> list[
 
 
 def _nearest(
-    record: ImageRecord, others: Sequence[ImageRecord], index: Index, most: int
+    record: ImageRecord,
+    others: Sequence[ImageRecord],
+    index: Index,
+    replaced: Collection[str],
+    most: int,
 ) -> Near | None:
     """Return what *record* is a near-duplicate of; None also where that is known already."""
     if not _is_comparable(record):
@@ -51,7 +56,7 @@ def _nearest(
         for other in others
         if _is_comparable(other) and other.fingerprint != record.fingerprint
     ]
-    known = index.near(bits, most, record.fingerprint)
+    known = index.near(bits, most, replaced)
     near += [] if known is None else [known]
     return min((one for one in near if one.bits <= most), key=_bits, default=None)
 

@@ -118,6 +118,13 @@ def rgb_profile(order: str = "gbr", gamma: float = 2.2) -> bytes:
     return _profile(b"RGB ", b"XYZ ", b"mntr", tags | {b"wtpt": _xyz(0.9642, 1, 0.8249)})
 
 
+def grey_profile(gamma: float = 1.0) -> bytes:
+    """Return a small ICC profile of grey alone."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256))
+    tags = {b"wtpt": _xyz(0.9642, 1.0, 0.8249), b"kTRC": curve}
+    return _profile(b"GRAY", b"XYZ ", b"mntr", tags)
+
+
 def cmyk_profile() -> bytes:
     """Return a profile of a strange press: C prints red, M green, Y blue, K black.
 

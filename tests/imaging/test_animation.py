@@ -7,6 +7,7 @@ import io
 import pytest
 from PIL import Image
 
+from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging import Plan, Variant, animation, render, rendering_bytes
 from scrapy_imgpipe.probe import probe
 from tests.imaging.pictures import decoded, difference, encoded, noisy
@@ -59,6 +60,50 @@ def test_what_is_to_stay_of_the_metadata_does(form):
     _, made = render(moving("WEBP", exif=rights), Plan((look,)))
     assert len(frames_of(made.data)) == 4
     assert dict(decoded(made.data).getexif()) == {0x8298: "(c) Ann"}
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_it_is_upright(kind):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    plan = Plan((Variant("still", 30, format="WEBP"), Variant("v", 30, format="WEBP", frames=9)))
+    _, still, made = render(moving(kind, exif=turned), plan)
+    assert (made.width, made.height) == (still.width, still.height) == (30, 40)
+    assert difference(frames_of(made.data)[0][0], decoded(still.data)) < 4
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG"])
+@pytest.mark.parametrize("colours", [2, 8])
+def test_frames_with_a_palette_keep_colours_and_transparency(form, colours):
+    frames = [Image.new("RGBA", (60, 40), (60 * number, 200, 9, 255)) for number in range(3)]
+    for frame in frames:
+        frame.paste((0, 0, 0, 0), (30, 0, 60, 40))
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=50)
+    look = Variant("v", 60, format=form, frames=9, options=(("colours", colours),))
+    _, made = render(data, Plan((look,)))
+    with Image.open(io.BytesIO(made.data)) as image:
+        for number in range(3):
+            image.seek(number)
+            shown = image.convert("RGBA")
+            assert shown.getpixel((5, 20)) == (60 * number, 200, 9, 255)
+            assert shown.getpixel((50, 20))[3] == 0
+
+
+def test_what_plays_once_goes_on_doing_so():
+    once = encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:], duration=50)
+    looks = tuple(Variant(form, 40, format=form, frames=9) for form in ("PNG", "WEBP", "GIF"))
+    _, *made = render(once, Plan(looks))
+    assert [decoded(each.data).info.get("loop") for each in made] == [1, 1, None]
+    _, *made = render(moving("AVIF"), Plan(looks))  # plays for ever
+    assert [decoded(each.data).info.get("loop") for each in made] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_one_cut_off_behind_its_first_frame_is_not_kept(kind):
+    data = moving(kind)
+    assert render(data, Plan(full="source"))[0].data is data
+    with pytest.raises(ImageBroken):
+        render(data[: len(data) * 6 // 10], Plan(full="source"))
 
 
 def test_by_default_it_stands_still():

@@ -21,6 +21,7 @@ from tests.imaging.pictures import (
     difference,
     encoded,
     exif,
+    grey_profile,
     noisy,
     png,
     rgb_profile,
@@ -271,6 +272,25 @@ def test_srgb_costs_no_conversion():
 def test_useless_profiles_count_as_missing(profile):
     image = noisy()
     assert to_srgb(image, profile) is image
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_grey_goes_through_its_profile(kind, alpha):
+    if alpha and kind == "JPEG":
+        return
+    image = Image.new("LA", (32, 32), (60, 255)) if alpha else Image.new("L", (32, 32), 60)
+    data = encoded(image, kind, icc_profile=grey_profile(1.0))
+    looks = Variant("thumb", 20, 20), Variant("png", 20, 20, format="PNG")
+    for made in render(data, Plan(looks)):  # linear light to the curve of IEC 61966-2-1
+        shown = decoded(made.data)
+        assert about(shown.convert("RGB").getpixel((9, 9)), (133, 133, 133), within=1)
+        assert "icc_profile" not in shown.info
+
+
+def test_dark_samples_of_a_deep_ppm_stay_dark():
+    data = b"P5 64 48 65535\n" + (200).to_bytes(2, "big") * 64 * 48
+    assert decoded(render(data, Plan())[0].data).getpixel((9, 9)) == (0, 0, 0)
 
 
 def test_cmyk_goes_through_its_profile():

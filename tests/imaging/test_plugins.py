@@ -81,3 +81,13 @@ def test_without_its_package_it_is_unknown(monkeypatch):
     monkeypatch.delitem(Image.OPEN, "JXL", raising=False)
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     assert unknown_formats(["JXL"]) == ["JXL"]
+
+
+def test_stripping_keeps_pixels_and_rights(kind):
+    rights = Image.Exif()
+    rights.update({0x8298: "(c) Ann", 0x010F: "Camera"})
+    picture = Image.new("RGB", (64, 48), (200, 60, 30))
+    data = encoded(picture, kind, exif=rights.tobytes(), quality=95)
+    made = render(data, Plan(formats=FORMATS, full="source", strip="copyright"))[0]
+    assert dict(decoded(made.data).getexif()) == {0x8298: "(c) Ann"}
+    assert difference(decoded(made.data).convert("RGB"), decoded(data).convert("RGB")) < 2

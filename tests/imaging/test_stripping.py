@@ -106,3 +106,19 @@ def test_the_quick_look_at_a_jpeg_is_certain(options):
 )
 def test_of_what_is_no_image_nothing_is_told(data):
     assert trailing_bytes(data) == 0
+
+
+def test_an_icon_keeps_its_size():
+    data = encoded(noisy((256, 171), "RGBA"), "ICO", sizes=[(256, 171), (16, 16)])
+    made = render(data, Plan(full="source", strip="all"))[0]
+    assert decoded(made.data).size == (made.width, made.height) == (256, 171)
+
+
+def test_an_orientation_that_stood_in_xmp_only_stays():
+    xmp = b"<x xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation=\"6\"/>"
+    made = render(encoded(noisy((80, 40)), xmp=xmp), Plan(full="source", strip="all"))[0]
+    shown = decoded(made.data)
+    assert (made.width, made.height) == (40, 80)
+    assert shown.size == (80, 40)
+    assert shown.getexif()[0x0112] == 6
+    assert "xmp" not in shown.info

@@ -11,8 +11,19 @@ from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
 from scrapy_imgpipe.imaging import FULL, Plan, Variant, render
+from scrapy_imgpipe.imaging.encode import MOST_SIDE
 from scrapy_imgpipe.variants import FITS, KERNELS, OUTPUTS
-from tests.imaging.pictures import RED, WHITE, about, decoded, difference, encoded, exif, noisy
+from tests.imaging.pictures import (
+    RED,
+    WHITE,
+    about,
+    decoded,
+    difference,
+    encoded,
+    exif,
+    noisy,
+    rgb_profile,
+)
 
 #: Mean difference, of 255, that two encodings at quality 95 may have, or two ways to resize.
 LOSSY, LOSSLESS = 6.0, 2.5
@@ -213,6 +224,85 @@ def test_what_stays_of_the_metadata(form, kind):
         "copyright": (rights, None),
         "all": (rights | {0x010F}, profile),
     }
+
+
+def test_all_of_the_exif_stays_with_its_directories():
+    camera = Image.Exif()
+    camera.update({0x010F: "Camera", 0x8298: "(c) Ann", 0x0112: 6})
+    camera.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    camera.get_ifd(0x8825)[1] = "N"
+    data = encoded(noisy(), exif=camera)
+    for form in ("JPEG", "PNG", "WEBP", "AVIF"):
+        found = decoded(one(data, width=40, format=form, metadata="all").data).getexif()
+        assert (found[0x010F], found[0x8298], found.get(0x0112)) == ("Camera", "(c) Ann", None)
+        assert found.get_ifd(0x8769)[0x9003] == "2020:01:01 00:00:00"
+        assert found.get_ifd(0x8825)[1] == "N"
+
+
+def test_what_is_too_long_for_a_jpeg_is_left_out():
+    long = Image.Exif()
+    long.update({0x010E: "x" * 70_000, 0x8298: "(c) Ann"})
+    made = one(encoded(noisy(), "PNG", exif=long), width=40, metadata="all")
+    assert dict(decoded(made.data).getexif()) == {0x8298: "(c) Ann"}
+    made = one(encoded(noisy(), "WEBP", xmp=b"x" * 70_000), width=40, metadata="all")
+    assert "xmp" not in decoded(made.data).info
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize(
+    "turned", [b' tiff:Orientation="6"/>', b"><tiff:Orientation>6</tiff:Orientation></x>"]
+)
+def test_xmp_that_stays_does_not_turn_it_once_more(form, turned):
+    xmp = b"<x xmlns:tiff='http://ns.adobe.com/tiff/1.0/'" + turned
+    made = one(encoded(noisy((80, 40)), xmp=xmp), format=form, metadata="all")
+    shown = decoded(made.data)
+    assert shown.size == (40, 80)
+    assert shown.getexif().get(0x0112) is None
+    assert b"xmlns:tiff" in shown.info["xmp"]
+
+
+@pytest.mark.parametrize("form", sorted(OUTPUTS))
+def test_nothing_of_the_source_comes_along_unasked(form):
+    hidden = b"SECRET" * 20
+    sources = [
+        encoded(noisy(), comment=hidden),
+        encoded(noisy(), "GIF", comment=hidden),
+        encoded(noisy(), "PNG", icc_profile=hidden),
+        encoded(noisy().convert("L"), "PNG", icc_profile=hidden),
+        encoded(noisy(), "WEBP", xmp=hidden, exif=b"Exif\0\0" + hidden),
+    ]
+    for data in sources:
+        for look in (Variant("v", format=form), Variant("v", 40, format=form)):
+            made = render(data, Plan((look,)))[1].data
+            assert b"SECRET" not in made
+            assert not {"icc_profile", "comment", "xmp", "exif"} & decoded(made).info.keys()
+
+
+def test_a_profile_stays_only_where_it_fits():
+    data = encoded(Image.new("RGB", (40, 40), (200, 60, 30)), "PNG", icc_profile=rgb_profile())
+    gif = decoded(one(data, format="GIF", metadata="profile").data).convert("RGB")
+    png = decoded(one(data, format="PNG").data)
+    assert gif.getpixel((9, 9)) == png.getpixel((9, 9)) != (200, 60, 30)
+    grey = one(data, format="PNG", metadata="profile", steps=(ImageOps.grayscale,))
+    assert decoded(grey.data).mode == "RGB"
+    assert decoded(grey.data).info["icc_profile"] == rgb_profile()
+
+
+def test_effort_stops_where_the_format_does():
+    for kind in ("WEBP", "PNG", "AVIF"):
+        data = encoded(noisy((60, 60)), kind)
+        assert one(data, format="source", options=(("effort", 10),)).format == kind
+
+
+@pytest.mark.parametrize("form", ["WEBP", "JPEG"])
+@pytest.mark.parametrize("fit", ["contain", "fill", "cover", "inside", "outside"])
+def test_sizes_stop_where_the_format_does(form, fit):
+    most = MOST_SIDE[form]
+    look = {"width": 65_535, "height": 50, "fit": fit, "enlarge": fit != "contain"}
+    made = one(encoded(noisy((400, 534))), format=form, **look)
+    assert max(made.width, made.height) <= most
+    if fit in {"contain", "fill"}:
+        assert (made.width, made.height) == (most, 50)
 
 
 def with_display_p3(image):

@@ -355,7 +355,7 @@ class IndexContract:
             ]
         )
         least = min(map(len, changes))
-        found = index.near(f"{start:016x}", most, "")
+        found = index.near(f"{start:016x}", most, [])
         if least > most:
             assert found is None
         else:
@@ -376,18 +376,18 @@ class IndexContract:
                 stored(7, measured=hashed(1)),
             ]
         )
-        assert index.near(hashed(1)["phash"], 11, stored(7).fingerprint) is None
-        assert index.near(hashed(3)["phash"], 11, "") == Near(stored(7).url, 1)
+        assert index.near(hashed(1)["phash"], 11, [stored(7).fingerprint]) is None
+        assert index.near(hashed(3)["phash"], 11, []) == Near(stored(7).url, 1)
         index.put([stored(7, measured=marked)])
-        assert index.near(hashed(3)["phash"], 11, "") is None
+        assert index.near(hashed(3)["phash"], 11, []) is None
 
     def test_near_passes_over_the_source_itself(self, index: Index) -> None:
         index.put([stored(1, measured=hashed(1)), stored(2, measured=hashed(3))])
         phash = hashed(1)["phash"]
-        assert index.near(phash, 3, stored(1).fingerprint) == Near(stored(2).url, 1)
-        assert index.near(phash, 3, stored(2).fingerprint) == Near(stored(1).url, 0)
+        assert index.near(phash, 3, [stored(1).fingerprint]) == Near(stored(2).url, 1)
+        assert index.near(phash, 3, {stored(2).fingerprint, "ff"}) == Near(stored(1).url, 0)
         index.forget([key(stored(2))])
-        assert index.near(phash, 3, stored(1).fingerprint) is None
+        assert index.near(phash, 3, [stored(1).fingerprint]) is None
 
     def test_alike_forgets_with_the_record(self, index: Index) -> None:
         content = checksum(b"same")

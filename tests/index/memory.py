@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from scrapy_imgpipe.errors import IndexFailed
 from scrapy_imgpipe.index import Key, Near
@@ -52,11 +52,11 @@ class MemoryIndex:
         found = (each for each in self.records() if each.full and each.content == content)
         return list(found)[:most] if content else []
 
-    def near(self, phash: str, most: int, fingerprint: str) -> Near | None:
+    def near(self, phash: str, most: int, but: Collection[str]) -> Near | None:
         found = [
             Near(each.url, distance(phash, each.measured["phash"]))
             for each in self.records()
-            if each.full and each.fingerprint != fingerprint
+            if each.full and each.fingerprint not in but
             if is_hash(each.measured.get("phash")) and "near_duplicate" not in each.measured
         ]
         close = [near for near in found if near.bits <= most]

@@ -39,6 +39,10 @@ _FORMATS = (
 )
 
 
+#: Formats that can be walked, in Pillow's spelling.
+WALKED = frozenset({"JPEG", "PNG", "GIF", "WEBP"})
+
+
 def _format(data: bytes) -> _Format | None:
     for kind in _FORMATS:
         if data.startswith(kind.signature, kind.start):
