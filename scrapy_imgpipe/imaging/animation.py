@@ -68,7 +68,8 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
     with open_image(data, plan.formats) as image:
         turn = turn_of(image)
         most = min(variant.frames, max(MOST_PIXELS // (image.width * image.height), 1))
-        for number in range(most):
+        first = int(getattr(image, "default_image", False))  # one for who shows no APNG
+        for number in range(first, first + most):
             try:
                 image.seek(number)
             except EOFError:

@@ -72,6 +72,14 @@ def test_it_is_upright(kind):
     assert difference(frames_of(made.data)[0][0], decoded(still.data)) < 4
 
 
+def test_a_picture_for_those_who_show_no_animation_is_no_frame():
+    data = moving("PNG", default_image=True, duration=DURATIONS[1:])
+    _, made = render(data, Plan((Variant("v", 80, format="WEBP", frames=9),)))
+    frames = frames_of(made.data)
+    assert len(frames) == 3
+    assert difference(frames[0][0], FRAMES[1].convert("RGB")) < 14
+
+
 @pytest.mark.parametrize("form", ["GIF", "PNG"])
 @pytest.mark.parametrize("colours", [2, 8])
 def test_frames_with_a_palette_keep_colours_and_transparency(form, colours):
