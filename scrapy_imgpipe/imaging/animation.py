@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy_imgpipe.imaging.decode import open_image, turn_of
-from scrapy_imgpipe.imaging.encode import encode, in_mode_of
+from scrapy_imgpipe.imaging.encode import encode, in_mode_of, pixel_info
 from scrapy_imgpipe.imaging.outputs import Making, finished, look_of, needs_whole
 from scrapy_imgpipe.imaging.plan import Picture
 from scrapy_imgpipe.imaging.resize import Base, Flat, Look
@@ -34,9 +34,6 @@ DEFAULT_MILLISECONDS: Final = 100
 
 # How often formats play that have no word for it: 0 is for ever.
 _LOOPS = {"AVIF": 0}
-
-# What a frame keeps of ``info``.
-_PIXELS = ("transparency",)
 
 # Each frame is written whole: it takes the place of the one before.
 _REPLACING: dict[str, dict[str, Any]] = {
@@ -80,7 +77,7 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
             making = Making(origin, plan, image.info.get("icc_profile"), look[0].canvas)
             shown = finished(small, variant, making)
             ready = in_mode_of(shown, form, dict(variant.options).get("colours"))
-            ready.info = {key: ready.info[key] for key in _PIXELS if key in ready.info}
+            ready.info = pixel_info(ready)
             frames.append(ready)
             durations.append(round(image.info.get("duration") or DEFAULT_MILLISECONDS))
         loop = image.info.get("loop", _LOOPS.get(str(image.format)))

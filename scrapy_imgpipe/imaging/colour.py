@@ -63,7 +63,7 @@ def _opaque(image: Image.Image) -> tuple[Image.Image, Any]:
     profile, own = image.info.get("icc_profile"), image.mode == "CMYK"
     if image.mode == "F" or _is_deep(image):
         image = _deep_to_grey(image)
-    elif image.mode in _GREY_MODES:
+    elif image.mode in {"LA", "La"}:
         image = image.convert("LA").getchannel("L")
     if own or image.mode == "L":
         converted = to_srgb(image, profile)

@@ -48,8 +48,6 @@ _NAMES = {
     "effort": {"PNG": "compress_level", "WEBP": "method", "AVIF": "speed"},
 }
 
-# What says which pixels of a palette are transparent; all else in ``info`` is metadata.
-_PIXELS = ("transparency",)
 _OPAQUE = 128  # a palette has one colour that is transparent: what has less alpha than this
 
 # Modes that each format takes as they are.
@@ -168,14 +166,18 @@ def _within(image: Image.Image, form: str, told: dict[str, Any], target: int) ->
 def _saved(image: Image.Image, form: str, told: Mapping[str, Any]) -> bytes:
     if form == "JPEG":
         return encode_jpeg(image, **told)
-    info = image.info
-    image.info = {name: info[name] for name in _PIXELS if name in info}
+    info, image.info = image.info, pixel_info(image)
     try:
         with io.BytesIO() as file:
             image.save(file, form, **told)
             return file.getvalue()
     finally:
         image.info = info
+
+
+def pixel_info(image: Image.Image) -> dict[str | tuple[int, int], Any]:
+    """Return what ``info`` says of the pixels; all else in it is metadata."""
+    return {name: value for name, value in image.info.items() if name == "transparency"}
 
 
 def in_mode_of(image: Image.Image, form: str, colours: int | None) -> Image.Image:

@@ -88,7 +88,7 @@ class Origin:
             exif = self._exif(everything=variant.metadata == "all")
             if form == "JPEG" and len(exif) > _MOST_EXIF:
                 exif = self._exif(everything=False)
-            told["exif"] = exif
+            told["exif"] = b"" if form == "JPEG" and len(exif) > _MOST_EXIF else exif
         if variant.metadata == "all" and self.xmp and form in _WITH_XMP:
             xmp = _TURN_IN_XMP.sub(b"", self.xmp)
             told["xmp"] = b"" if form == "JPEG" and len(xmp) > _MOST_XMP else xmp

@@ -244,6 +244,9 @@ def test_what_is_too_long_for_a_jpeg_is_left_out():
     long.update({0x010E: "x" * 70_000, 0x8298: "(c) Ann"})
     made = one(encoded(noisy(), "PNG", exif=long), width=40, metadata="all")
     assert dict(decoded(made.data).getexif()) == {0x8298: "(c) Ann"}
+    long[0x8298] = "y" * 70_000
+    made = one(encoded(noisy(), "PNG", exif=long), width=40, metadata="copyright")
+    assert dict(decoded(made.data).getexif()) == {}
     made = one(encoded(noisy(), "WEBP", xmp=b"x" * 70_000), width=40, metadata="all")
     assert "xmp" not in decoded(made.data).info
 
