@@ -62,6 +62,8 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
     frames: list[Image.Image] = []
     durations: list[int] = []
     look: Look | None = None
+    # An APNG has one palette for all of its frames: Pillow takes the first one's.
+    colours = dict(variant.options).get("colours") if form == "GIF" else None
     with open_image(data, plan.formats) as image:
         turn = turn_of(image)
         most = min(variant.frames, max(MOST_PIXELS // (image.width * image.height), 1))
@@ -76,7 +78,7 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
             small = frame.pixels.shrunk(frame.cut(*look)).picture
             making = Making(origin, plan, image.info.get("icc_profile"), look[0].canvas)
             shown = finished(small, variant, making)
-            ready = in_mode_of(shown, form, dict(variant.options).get("colours"))
+            ready = in_mode_of(shown, form, colours)
             ready.info = pixel_info(ready)
             frames.append(ready)
             durations.append(round(image.info.get("duration") or DEFAULT_MILLISECONDS))
