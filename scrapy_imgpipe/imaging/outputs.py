@@ -25,7 +25,7 @@ from scrapy_imgpipe.imaging.steps import is_before_resize, taken
 from scrapy_imgpipe.variants import COPYRIGHT, ENTROPY, OUTPUTS, Variant, output_format
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from scrapy_imgpipe.imaging.resize import Pixels
 
@@ -145,9 +145,14 @@ def make_variants(
     them, and come out the same whether made alone or all together.
     """
     made: dict[Variant, Picture] = {}
-    nameless = {each.name: replace(each, name="") for each in variants}
-    chosen = {same for name, same in nameless.items() if only is None or name in only}
-    for group, pixels in _groups(base, nameless.values()):
+    nameless = [replace(each, name="") for each in variants]
+    wanted = [
+        (each.name, same)
+        for each, same in zip(variants, nameless, strict=True)
+        if only is None or each.name in only
+    ]
+    chosen = {same for _, same in wanted}
+    for group, pixels in _groups(base, nameless):
         looks = {each: look_of(base, each, origin) for each in group}
         for look, small in descend(replace(base, pixels=pixels), looks.values()):
             for variant, own in looks.items():
@@ -156,10 +161,10 @@ def make_variants(
                     made[variant] = _encoded(_upright(small.picture, base), variant, making)
     for variant in chosen - made.keys():
         made[variant] = _of_whole(base, variant, origin, plan)
-    return [replace(made[same], name=name) for name, same in nameless.items() if same in chosen]
+    return [replace(made[same], name=name) for name, same in wanted]
 
 
-def _groups(base: Base, variants: Iterable[Variant]) -> Iterator[tuple[list[Variant], Pixels]]:
+def _groups(base: Base, variants: Sequence[Variant]) -> Iterator[tuple[list[Variant], Pixels]]:
     """Yield variants that are made from the same pixels, and these."""
     plain = [each for each in variants if is_plain(each)]
     rest = [each for each in variants if not is_plain(each) and not needs_whole(each)]
@@ -181,8 +186,7 @@ def look_of(base: Base, variant: Variant, origin: Origin) -> Look:
         found = layout(base.size, replace(variant, gravity=where))
     most = MOST_SIDE[output_format(origin.format, variant.format)]
     if max(found.canvas or found.size) > most:
-        sides = (side and min(side, most) for side in (variant.width, variant.height))
-        width, height = sides
+        width, height = (side and min(side, most) for side in (variant.width, variant.height))
         found = layout(base.size, replace(variant, width=width, height=height))
     if max(found.canvas or found.size) > most:  # the side that was not said
         found = layout(base.size, Variant("", most, most))

@@ -373,6 +373,13 @@ def test_variants_are_the_same_whether_made_alone_or_together():
         assert alone.data == together[look.name]
 
 
+def test_of_equal_looks_only_those_are_made_that_are_asked_for():
+    data = encoded(noisy())
+    plan = Plan((Variant("a", 40), Variant("b", 40), Variant("c", 30)))
+    assert [made.name for made in render(data, plan, only={"b"})] == ["b"]
+    assert [made.name for made in render(data, plan, only={"c", "a"})] == ["a", "c"]
+
+
 def test_equal_looks_share_their_bytes():
     data = encoded(noisy())
     _, first, second = render(data, Plan((Variant("a", 20), Variant("b", 20))))
