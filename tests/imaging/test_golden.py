@@ -1,7 +1,6 @@
 """Our renditions beside those of libvips: see ``golden/PROVENANCE.md``.
 
-Tolerances are differences of 8-bit samples. As PNG, 2026-11: at most 0.8 in the mean and 6
-for the worst pixel; lossy formats add what they lose.
+Tolerances are differences of 8-bit samples; lossy formats add what they lose.
 """
 
 from __future__ import annotations
