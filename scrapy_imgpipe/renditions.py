@@ -29,6 +29,7 @@ from scrapy_imgpipe.variants import (
     GRAVITIES,
     KERNELS,
     METADATA,
+    MOST_EFFORT,
     MOST_PIXELS,
     OUTPUTS,
     SOURCE,
@@ -156,7 +157,7 @@ def options_of(form: str) -> Mapping[str, Parser]:
     known: dict[str, Parser] = {}
     for output in reversed(list(OUTPUTS.values())):
         known.update(output.options)
-    known["effort"] = OUTPUTS["AVIF"].options["effort"]  # the widest; the others stop at theirs
+    known["effort"] = whole_number(0, maximum=max(MOST_EFFORT.values()))  # each stops at its own
     return known
 
 

@@ -71,6 +71,9 @@ _QUALITY = whole_number(1, maximum=100)
 _SAMPLING = one_of("4:4:4", "4:2:2", "4:2:0")
 _COLOURS = whole_number(2, maximum=256)
 
+#: Largest ``effort`` of each format that has one; the least is 0.
+MOST_EFFORT: Final[Mapping[str, int]] = MappingProxyType({"PNG": 9, "WEBP": 6, "AVIF": 10})
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -109,7 +112,7 @@ OUTPUTS: Final[Mapping[str, Format]] = MappingProxyType(
             transparent=True,
             options={
                 "optimise": BOOLEAN,
-                "effort": whole_number(0, maximum=9),
+                "effort": whole_number(0, maximum=MOST_EFFORT["PNG"]),
                 "colours": _COLOURS,
             },
         ),
@@ -120,7 +123,7 @@ OUTPUTS: Final[Mapping[str, Format]] = MappingProxyType(
             options={
                 "quality": _QUALITY,
                 "lossless": BOOLEAN,
-                "effort": whole_number(0, maximum=6),
+                "effort": whole_number(0, maximum=MOST_EFFORT["WEBP"]),
                 "alpha_quality": _QUALITY,
             },
         ),
@@ -130,7 +133,7 @@ OUTPUTS: Final[Mapping[str, Format]] = MappingProxyType(
             transparent=True,
             options={
                 "quality": _QUALITY,
-                "effort": whole_number(0, maximum=10),
+                "effort": whole_number(0, maximum=MOST_EFFORT["AVIF"]),
                 "subsampling": _SAMPLING,
             },
         ),

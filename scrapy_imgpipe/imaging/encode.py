@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from PIL import Image, ImageChops, ImageStat
 
 from scrapy_imgpipe.imaging.failures import sealed
-from scrapy_imgpipe.variants import OUTPUTS
+from scrapy_imgpipe.variants import MOST_EFFORT, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +35,6 @@ LEAST_QUALITY = 5
 #: Longest side of each format in pixels: libjpeg's JPEG_MAX_DIMENSION (jmorecfg.h),
 #: 14 bits of VP8 (RFC 6386, 9.1), 16 bits of GIF89a and of an AV1 frame header.
 MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535, "PNG": 2**31 - 1}
-
-_FASTEST_AVIF = 10
-
-#: Largest ``effort`` of each format.
-MOST_EFFORT = {"PNG": 9, "WEBP": 6, "AVIF": _FASTEST_AVIF}
 
 # What our options are called in Pillow's writers; empty where we do it ourselves.
 _NAMES = {
@@ -112,7 +107,7 @@ def save_options(form: str, options: Mapping[str, Any]) -> dict[str, Any]:
             if name == "effort":  # that of a source of another format goes further
                 found[known] = min(found[known], MOST_EFFORT[form])
     if "speed" in found:
-        found["speed"] = _FASTEST_AVIF - found["speed"]
+        found["speed"] = MOST_EFFORT["AVIF"] - found["speed"]
     return found
 
 

@@ -122,7 +122,8 @@ def _passed(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]
         uniform = is_uniform(base.pixels.picture) and _is_uniform_whole(data, plan)
         return Picture(FULL, _stripped(data, image, plan), *base.size, "JPEG", uniform), base
     image.load()
-    if getattr(image, "n_frames", 1) > 1 and image.format in WALKED and end_of_image(data) is None:
+    moving = getattr(image, "is_animated", False)
+    if moving and image.format in WALKED and end_of_image(data) is None:
         raise ImageBroken("Image cannot be decoded: it was cut off behind its first frame")
     uniform, form = is_uniform(image), str(image.format)
     straight = upright(image)
@@ -141,7 +142,8 @@ def _stripped(data: bytes, image: Image.Image, plan: Plan) -> bytes:
         if turn is None:
             return bare
         with open_image(bare, plan.formats) as again:
-            again.load()
+            if again.format == "PNG":
+                again.load()  # its EXIF may stand behind the pixels
             if turn_of(again) == turn:  # else it stood in XMP only
                 return bare
     with open_image(data, plan.formats) as again:

@@ -17,9 +17,6 @@ from typing import Final
 BAND_DIGITS: Final = 4
 BANDS: Final = 4
 
-#: Most bits that may differ: 137 words are looked for in each band then.
-MOST_BITS: Final = 11
-
 _HASH = re.compile(rf"[0-9a-f]{{{BANDS * BAND_DIGITS}}}")
 _BAND_BITS = 4 * BAND_DIGITS
 
@@ -39,10 +36,11 @@ def words_near(bits: str, most: int) -> list[list[str]]:
 
     Args:
         bits: 16 hexadecimal digits.
-        most: 0 to :data:`MOST_BITS`.
+        most: 0 to 11, where each band has 137 words.
     """
     flips = _flips(most // BANDS)
-    bands = [int(bits[start : start + BAND_DIGITS], 16) for start in range(0, len(bits), BANDS)]
+    starts = range(0, len(bits), BAND_DIGITS)
+    bands = [int(bits[start : start + BAND_DIGITS], 16) for start in starts]
     return [[f"{band ^ flip:0{BAND_DIGITS}x}" for flip in flips] for band in bands]
 
 

@@ -28,33 +28,38 @@ def put_marked(records: Sequence[ImageRecord], index: Index, most: int) -> list[
     Raises:
         IndexFailed: it could not be asked, or not keep them.
     """
-    marked: list[ImageRecord] = []
+    kept: list[ImageRecord] = []
+    originals: list[ImageRecord] = []  # those of this batch
     replaced = {record.fingerprint for record in records}
     for record in records:
-        near = _nearest(record, marked, index, replaced, most)
-        if near is not None:
-            marks = {NEAR_DUPLICATE: near.url, NEAR_DISTANCE: near.bits}
-            record = record._replace(measured={**record.measured, **marks})  # noqa: PLW2901
-        marked.append(record)
-    index.put(marked)
-    return marked
+        near = None
+        if _is_comparable(record):
+            near = _nearest(record, originals, index, replaced, most)
+            if near is None:
+                originals.append(record)
+        kept.append(record if near is None else _marked(record, near))
+    index.put(kept)
+    return kept
+
+
+def _marked(record: ImageRecord, near: Near) -> ImageRecord:
+    marks = {NEAR_DUPLICATE: near.url, NEAR_DISTANCE: near.bits}
+    return record._replace(measured={**record.measured, **marks})
 
 
 def _nearest(
     record: ImageRecord,
-    others: Sequence[ImageRecord],
+    originals: Sequence[ImageRecord],
     index: Index,
     replaced: Collection[str],
     most: int,
 ) -> Near | None:
-    """Return what *record* is a near-duplicate of; None also where that is known already."""
-    if not _is_comparable(record):
-        return None
+    """Return what *record* is a near-duplicate of, among *originals* or in the index."""
     bits = record.measured["phash"]
     near = [
         Near(other.url, distance(bits, other.measured["phash"]))
-        for other in others
-        if _is_comparable(other) and other.fingerprint != record.fingerprint
+        for other in originals
+        if other.fingerprint != record.fingerprint
     ]
     known = index.near(bits, most, replaced)
     near += [] if known is None else [known]
@@ -62,6 +67,7 @@ def _nearest(
 
 
 def _is_comparable(record: ImageRecord) -> bool:
+    """Return whether it is a picture that has not been found to be like another one."""
     measured = record.measured
     return (
         record.full is not None
