@@ -58,6 +58,10 @@ def _parse_schemes(value: Any) -> tuple[str, ...]:
     return schemes
 
 
+def _parse_hosts(value: Any) -> tuple[str, ...]:
+    return _parse_words(value) if value or not isinstance(value, (list, tuple, str)) else ()
+
+
 def _parse_formats(value: Any) -> tuple[str, ...]:
     return tuple(word.upper() for word in _parse_words(value))
 
@@ -80,6 +84,13 @@ def _parse_days(value: Any) -> float:
     if not 0 <= days < float("inf"):
         raise ValueError
     return days
+
+
+def _parse_ratio(value: Any) -> float:
+    ratio = _parse_days(value)
+    if 0 < ratio < 1:
+        raise ValueError
+    return ratio
 
 
 def _parse_path(value: Any) -> str:
@@ -138,6 +149,7 @@ def _parse_size(value: Any) -> tuple[float, float]:
 
 
 SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
+HOST_LIST = Parser("list of host names, addresses or networks", _parse_hosts)
 FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
 DAYS = Parser("number of days, 0 or more,", _parse_days)
@@ -147,6 +159,7 @@ MEASURES = Parser("list of functions or their names", _parse_measures)
 FIELD = Parser("name of a field", _parse_word)
 RENDITIONS = Parser("dict of name to what a rendition is to be like", parse_renditions)
 FULL = Parser("'jpeg', 'source' or dict of what it is to be like", parse_full)
+RATIO = Parser("number, 1 or more, or 0", _parse_ratio)
 STRIP = Parser("True, False or 'copyright'", _parse_strip)
 THUMBS = Parser("dict of name to (width, height) in pixels, 1 or more each,", _parse_thumbs)
 
@@ -175,7 +188,16 @@ class Options:
     keep_failed: bool = _setting("IMGPIPE_KEEP_FAILED", False, BOOLEAN, "Leave a slot with `outcome` and `reason` in `images` for each failed URL, so that both lists line up.")
     background: tuple[int, int, int] = _setting("IMGPIPE_BACKGROUND", (255, 255, 255), COLOUR, "What shows through transparent pixels: red, green, blue.")
     allowed_schemes: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_SCHEMES", SCHEMES, SCHEME_LIST, "URL schemes that are downloaded; add `file` to let pages name local files, as Scrapy does.")
+    private_addresses: str = _setting("IMGPIPE_PRIVATE_ADDRESSES", "auto", one_of("auto", "deny", "allow"), "Whether hosts at private, loopback, link-local and other addresses that are not public may be asked; `auto` refuses them once a page has come from a public one.")
+    allowed_hosts: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_HOSTS", (), HOST_LIST, "Hosts that may be asked, and no others: names, with all below them, addresses and networks (`10.0.0.0/8`); these may be private.", "all")
+    blocked_hosts: tuple[str, ...] = _setting("IMGPIPE_BLOCKED_HOSTS", (), HOST_LIST, "Hosts that are never asked: names, with all below them, addresses and networks.", "none")
     formats: tuple[str, ...] = _setting("IMGPIPE_FORMATS", FORMATS, FORMAT_LIST, "Formats that are decoded, in Pillow's names; add `JPEG2000` for what Scrapy decodes as well, `EPS` only for bytes you trust.")
+    min_bytes: int = _setting("IMGPIPE_MIN_BYTES", 0, whole_number(0, "bytes"), "Downloads of fewer bytes are refused.")
+    max_bytes: int = _setting("IMGPIPE_MAX_BYTES", 256 << 20, whole_number(0, "bytes"), "Downloads of more bytes are refused, and stopped when that is known; 0 leaves it to `DOWNLOAD_MAXSIZE`.")
+    max_pixels: int = _setting("IMGPIPE_MAX_PIXELS", 100_000_000, whole_number(0, "pixels"), "Images of more pixels are refused, before any is decoded; 0 accepts all. Baseline JPEGs count with what is decoded of them.")
+    max_frames: int = _setting("IMGPIPE_MAX_FRAMES", 0, whole_number(0, "frames"), "Animations and files of more frames or pages are refused; 0 accepts all.")
+    max_aspect_ratio: float = _setting("IMGPIPE_MAX_ASPECT_RATIO", 0, RATIO, "Images whose longer side is more times the shorter one are refused; 0 accepts all.")
+    min_side: int = _setting("IMGPIPE_MIN_SIDE", 0, whole_number(0, "pixels"), "Images with a shorter side than this are refused.")
     statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
     referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, as `REFERRER_POLICY` allows.")
     allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")
@@ -207,6 +229,18 @@ class Options:
     def full_image(self) -> Variant | str:
         """What the full image is to be, whichever setting says so."""
         return SOURCE if self.preserve_format and self.full == "jpeg" else self.full
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """What a failure was judged by; under other limits it is judged anew."""
+        return (
+            self.min_bytes,
+            self.max_bytes,
+            self.max_pixels,
+            self.max_frames,
+            self.max_aspect_ratio,
+            self.min_side,
+        )
 
     @property
     def most_workers(self) -> int:

@@ -24,6 +24,11 @@ RESTORED = "imgpipe/renditions/restored"
 #: Stored images that are much like one that the index knew.
 NEAR_DUPLICATES = "imgpipe/near-duplicates"
 
+#: Downloads that were stopped before their end, for they could not become an image.
+STOPPED = "imgpipe/downloads/stopped"
+#: Bytes of them that did not come, as far as their length was told.
+BYTES_SPARED = "imgpipe/bytes/spared"
+
 _SAVED = ("stored", "cached")
 _FRESH = ("up-to-date", "revalidated")
 _MEGA = 1_000_000

@@ -54,8 +54,5 @@ def _codes():
         errors.HookFailed,
     )
     # reserved: nothing raises them yet, so the README does not say that they happen
-    reserved = {
-        "address-not-allowed", "opted-out", "too-many-bytes", "too-few-bytes", "aspect-ratio",
-        "timed-out",
-    }  # fmt: skip
+    reserved = {"opted-out", "timed-out"}
     return [code for kind in kinds for code in kind.codes if code not in reserved]

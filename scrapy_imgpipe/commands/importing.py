@@ -13,6 +13,7 @@ from scrapy_imgpipe.commands.feeds import entries_of
 from scrapy_imgpipe.commands.known import Known
 from scrapy_imgpipe.commands.parallel import chunks, in_threads
 from scrapy_imgpipe.errors import ImagePipeError, IndexFailed
+from scrapy_imgpipe.guards import shown_url
 from scrapy_imgpipe.imaging import measure
 from scrapy_imgpipe.index import Key
 from scrapy_imgpipe.records import ImageRecord, stamp
@@ -156,7 +157,9 @@ class _Look:
         """Return *record* once for each URL that items tell of these very bytes."""
         checksum = record.full.checksum if record.full else ""
         return tuple(
-            record._replace(url=entry.url, fingerprint=self._place.fingerprint_of(entry.url))
+            record._replace(
+                url=shown_url(entry.url), fingerprint=self._place.fingerprint_of(entry.url)
+            )
             for entry in about.entries
             if entry.checksum in {"", checksum}
         )

@@ -120,11 +120,9 @@ class Place:
             return {}
         if any(variant.format == SOURCE for variant in self.rules.plan.variants):
             return {}
-        if url:
-            return self._thumbs_of(url)
-        if is_overridden(self.pipeline, "file_path") or not path.startswith(_FULL):
-            return {}
-        return self.likely_thumbs(path)
+        if not is_overridden(self.pipeline, "file_path") and path.startswith(_FULL):
+            return self.likely_thumbs(path)
+        return self._thumbs_of(url) if url else {}
 
 
 def place_of(settings: Settings, pipeline: str | None = None) -> Place:

@@ -11,16 +11,22 @@ without these is taken at its settings.
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Awaitable, Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable
+    from collections.abc import Collection, Hashable
 
     from scrapy.crawler import Crawler
     from scrapy.http import Request
+
+#: Downloads a request, and what may be put around that.
+Download: TypeAlias = Callable[["Request"], Awaitable[Any]]
+Around: TypeAlias = Callable[[Download, "Request"], Awaitable[Any]]
 
 #: Key in ``Request.meta`` under which a source's ticket number travels; copies that
 #: middlewares make of a request (retry, redirect) keep it.
@@ -162,6 +168,24 @@ class Downloader:
 
         counted.imgpipe_counts = True  # type: ignore[attr-defined]
         downloader._wait_for_download = counted  # noqa: SLF001
+
+
+def watch_hops(crawler: Crawler, around: Around) -> bool:
+    """Have *around* called for each request that goes out, redirects and retries included.
+
+    Behind all downloader middlewares: what it is called with is what is sent, and what it
+    returns or raises is what the last of them gets.
+
+    Returns:
+        Whether the downloader is of a make where that can be done.
+    """
+    downloader = getattr(crawler.engine, "downloader", None)
+    handlers: Any = getattr(downloader, "handlers", None)
+    download: Download | None = getattr(handlers, "download_request_async", None)
+    if download is None:
+        return False
+    handlers.download_request_async = functools.partial(around, download)
+    return True
 
 
 class Pages:

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.completeness import inspect
-from scrapy_imgpipe.imaging.decode import format_of, open_image, unknown_formats, upright
+from scrapy_imgpipe.imaging.decode import (
+    check_head,
+    format_of,
+    open_image,
+    unknown_formats,
+    upright,
+)
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.exif import exif
 from scrapy_imgpipe.imaging.geometry import Layout, fit_inside, layout, size_of
 from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.limits import check_early, check_header
 from scrapy_imgpipe.imaging.measures import is_uniform, measure
 from scrapy_imgpipe.imaging.metadata import end_of_image, strip, trailing_bytes
 from scrapy_imgpipe.imaging.plan import (
@@ -45,6 +52,9 @@ __all__ = [
     "Picture",
     "Plan",
     "Variant",
+    "check_early",
+    "check_head",
+    "check_header",
     "check_size",
     "encode_jpeg",
     "end_of_image",

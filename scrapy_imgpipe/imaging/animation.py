@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from scrapy_imgpipe.imaging.decode import open_image, turn_of
+from scrapy_imgpipe.imaging.decode import ANY, open_image, turn_of
 from scrapy_imgpipe.imaging.encode import encode, in_mode_of, pixel_info
 from scrapy_imgpipe.imaging.outputs import Making, finished, look_of, needs_whole
 from scrapy_imgpipe.imaging.plan import Picture
@@ -64,7 +64,7 @@ def animate(data: bytes, variant: Variant, form: str, origin: Origin, plan: Plan
     look: Look | None = None
     # An APNG has one palette for all of its frames: Pillow takes the first one's.
     colours = dict(variant.options).get("colours") if form == "GIF" else None
-    with open_image(data, plan.formats) as image:
+    with open_image(data, plan.formats, ANY) as image:
         turn = turn_of(image)
         most = min(variant.frames, max(MOST_PIXELS // (image.width * image.height), 1))
         first = int(getattr(image, "default_image", False))  # one for who shows no APNG

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import ImageBroken
-from scrapy_imgpipe.imaging.decode import open_image
+from scrapy_imgpipe.imaging.decode import ANY, open_image
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS, Inspection
 
@@ -120,7 +120,7 @@ def inspect(
         size = _jpeg_size(data)
         if size is not None:
             return Inspection(*size, "JPEG")
-    image = open_image(data, formats)
+    image = open_image(data, formats, ANY)
     try:
         kind = "JPEG" if image.format == "MPO" else image.format or ""
         found = Inspection(*image.size, kind)

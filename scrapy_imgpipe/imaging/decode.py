@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import threading
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
+from scrapy_imgpipe.guards import text_kind
 from scrapy_imgpipe.imaging.failures import as_ours, sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 
@@ -67,10 +69,21 @@ _ORIENTED_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 # (and Pillow 11 did so with one bit, too).
 _SAMPLE_SCALES = {"1": 255.0, "L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
 
+#: Beyond how many pixels Pillow raises: twice ``PIL.Image.MAX_IMAGE_PIXELS`` as it ships.
+PILLOWS_PIXELS = 2 * (1024 * 1024 * 1024 // 4 // 3)
+
+#: In place of a number of pixels: for what has been opened before, or is not decoded.
+ANY = 0
+
 #: How many bytes of a file a decoder gets at once. Between two pieces it wants the
 #: interpreter lock, which a busy event loop gives back late; of Pillow's 64 KiB, a photo
 #: of 2.7 MB has 42.
 PIECE_BYTES = 4 << 20
+
+# How often a file is read from start to end: of some hundred bytes at a time, and some more.
+# A photo takes fewer than a hundred reads, a PNG three for each of its chunks of 8 KiB.
+_READS = 100_000
+_BYTES_PER_READ = 256
 
 # Formats whose decoders come with other packages (extras heif and jxl), and the function
 # of each that tells Pillow, where importing does not do so.
@@ -127,13 +140,86 @@ def _refusal(error: Exception, data: bytes, allowed: Collection[str]) -> ImagePi
     if ours.code == "too-many-pixels":
         return ours
     name = format_of(data)
-    if not name:
-        return SourceRejected("Not an image of any known format", "not-an-image")
-    if name not in allowed:
-        return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
+    if not name or name not in allowed:
+        return _not_allowed(name, text_kind(data))
     if isinstance(error, UnidentifiedImageError):
         return ImageBroken(f"Image cannot be decoded: unreadable {name} header")
     return ours
+
+
+class _Bytes(io.BytesIO):
+    """A file in memory that is read in so many pieces, and no more.
+
+    Pillow looks for a marker byte by byte, and takes a chunk or a segment at a time:
+    300 MB of NULs behind the start of a JPEG keep it, and the interpreter lock, for half a
+    minute.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = _READS + len(data) // _BYTES_PER_READ
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next *size* bytes.
+
+        Raises:
+            ImageBroken: it has been read too often.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise ImageBroken("Image cannot be decoded: it is in too many pieces")
+        return super().read(size)
+
+
+def _opened(data: bytes, formats: Collection[str]) -> ImageFile.ImageFile:
+    """Do what ``Image.open`` does, but for its limit of pixels, which warns and raises."""
+    file = _Bytes(data)
+    for name in formats:
+        factory, accept = Image.OPEN[name]
+        if accept is not None and accept(data[:16]) in {False, ""}:
+            continue
+        file.seek(0)
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):  # not of this format
+            return factory(file, "")
+    raise UnidentifiedImageError
+
+
+def check_pixels(size: tuple[int, int], most: int) -> None:
+    """Refuse more than *most* pixels; 0 for no limit.
+
+    Whoever has set ``PIL.Image.MAX_IMAGE_PIXELS`` lower than Pillow does means it: twice
+    that is a limit, too, as it is in Pillow.
+
+    Raises:
+        SourceRejected: ``too-many-pixels``.
+    """
+    pixels = size[0] * size[1]
+    users = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS is not None else PILLOWS_PIXELS
+    if users < PILLOWS_PIXELS and (not most or users < most):
+        most = users
+    if most and pixels > most:
+        msg = f"Image has too many pixels ({size[0]}x{size[1]}, {pixels} > {most})"
+        raise SourceRejected(msg, "too-many-pixels")
+
+
+def check_head(head: bytes, formats: Collection[str]) -> None:
+    """Refuse what begins with *head* where no allowed decoder could open it, for certain.
+
+    Raises:
+        SourceRejected: ``not-an-image`` or ``format-not-allowed``.
+    """
+    name, kind = format_of(head), text_kind(head)
+    if name or kind or _SIGNATURES.keys() >= {_ALIASES.get(form, form) for form in formats}:
+        if name and name in (_ALIASES.get(form, form) for form in formats):
+            return
+        raise _not_allowed(name, kind)
+
+
+def _not_allowed(name: str, kind: str) -> SourceRejected:
+    if name:
+        return SourceRejected(f"Image format {name} is not allowed", "format-not-allowed")
+    what = f"Not an image, but {kind}" if kind else "Not an image of any known format"
+    return SourceRejected(what, "not-an-image")
 
 
 def _mend_transparency(image: Image.Image) -> None:
@@ -149,7 +235,11 @@ def _mend_transparency(image: Image.Image) -> None:
 
 
 @sealed
-def open_image(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Image.Image:
+def open_image(
+    data: bytes,
+    formats: Collection[str] = DEFAULT_FORMATS,
+    most_pixels: int = PILLOWS_PIXELS,
+) -> Image.Image:
     """Open *data* without decoding its pixels yet.
 
     Closing the image gives its memory back; no file is involved.
@@ -157,15 +247,18 @@ def open_image(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> Image
     Args:
         data: a whole image file.
         formats: the only decoders that see *data*; ``MPO`` and ``JPEG`` are one.
+        most_pixels: that it may have; 0 for any number. Unless told, as many as Pillow
+            allows. ``PIL.Image.MAX_IMAGE_PIXELS`` stays as it is, and counts, too, where
+            somebody has set it lower than Pillow does.
 
     Raises:
-        SourceRejected: ``not-an-image``, ``format-not-allowed`` or ``too-many-pixels``
-            (above twice ``PIL.Image.MAX_IMAGE_PIXELS``, which stays as it is).
+        SourceRejected: ``not-an-image``, ``format-not-allowed`` or ``too-many-pixels``.
         ImageBroken: an allowed format whose header cannot be read.
     """
     allowed = _openable(formats)
     try:
-        image = Image.open(io.BytesIO(data), formats=allowed)
+        image = _opened(data, allowed)
+        check_pixels(image.size, most_pixels)
     except Exception as error:  # noqa: BLE001 - plug-ins raise anything on hostile headers
         refusal = _refusal(error, data, allowed)
     else:

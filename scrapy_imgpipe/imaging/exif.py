@@ -16,7 +16,7 @@ from typing import Any, Final
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from scrapy_imgpipe.imaging.decode import open_image
+from scrapy_imgpipe.imaging.decode import ANY, open_image
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 
 #: Most characters of a text that are kept.
@@ -102,7 +102,7 @@ def exif_of(data: bytes, formats: Collection[str] = DEFAULT_FORMATS) -> dict[str
     Bytes that are no picture, or one of a format that is not allowed, have none.
     """
     try:
-        image = open_image(data, formats)
+        image = open_image(data, formats, ANY)
     except Exception:  # noqa: BLE001 - what the picture is worth is not asked here
         return {}
     with image:

@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from scrapy_imgpipe.imaging.colour import flatten
-from scrapy_imgpipe.imaging.decode import open_image, upright
+from scrapy_imgpipe.imaging.decode import ANY, open_image, upright
 from scrapy_imgpipe.imaging.exif import exif, exif_of
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.icc import to_srgb
@@ -101,7 +101,7 @@ def measure(
 @sealed
 def _opened(data: bytes, formats: Collection[str], *, small: bool) -> Image.Image:
     """Return the picture upright, in ``RGB`` and sRGB; two bitmaps at a time at most."""
-    image = open_image(data, formats)
+    image = open_image(data, formats, ANY)
     if small:
         image.draft(None, (SMALL_SIDE, SMALL_SIDE))
     image = upright(image)

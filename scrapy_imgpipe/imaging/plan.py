@@ -21,6 +21,10 @@ FULL: Final = None
 #: Formats that are opened unless a plan says otherwise; see there why others are not.
 DEFAULT_FORMATS: Final = FORMATS
 
+#: Pixels that are decoded unless a plan says otherwise: more than any camera takes that is
+#: sold to many, and 400 MB at 4 bytes each.
+MOST_PIXELS: Final = 100_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -35,6 +39,11 @@ class Plan:
             are one; a name that this Pillow cannot open is as if left out.
         strip: metadata of a full image that passes through: empty keeps it, ``all`` removes
             it, ``copyright`` removes all but who made it.
+        max_pixels: that are decoded; more are refused, 0 for any number. A baseline JPEG in
+            colour that is decoded at a fraction of its size counts with that.
+        max_frames: of an animation, or pages; more are refused, 0 for any number.
+        max_aspect_ratio: of the longer side to the shorter; 0 for any.
+        min_side: of either side, in pixels; less is refused.
         truncated: whether an image that was cut off is rendered as far as it goes, where its
             format allows: JPEG, PNG, GIF, BMP, TIFF. Its full image is a whole file then.
         full: what the full image is to be: :data:`JPEG`; ``source``, which keeps every
@@ -51,6 +60,10 @@ class Plan:
     full: Variant | str = JPEG
     strip: str = ""
     truncated: bool = False
+    max_pixels: int = MOST_PIXELS
+    max_frames: int = 0
+    max_aspect_ratio: float = 0
+    min_side: int = 0
     outputs: tuple[Variant, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -19,11 +19,12 @@ from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.animation import animate, moves
 from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
 from scrapy_imgpipe.imaging.completeness import refuse_hole
-from scrapy_imgpipe.imaging.decode import open_image, turn_of, upright
+from scrapy_imgpipe.imaging.decode import ANY, open_image, turn_of, upright
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.limits import check_header, check_shape
 from scrapy_imgpipe.imaging.measures import is_uniform
 from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, strip, trailing_bytes
 from scrapy_imgpipe.imaging.outputs import Origin, make_variants, needs_whole, wants_alpha
@@ -141,12 +142,12 @@ def _stripped(data: bytes, image: Image.Image, plan: Plan) -> bytes:
         bare = strip(data, copyright=rights)
         if turn is None:
             return bare
-        with open_image(bare, plan.formats) as again:
+        with open_image(bare, plan.formats, ANY) as again:
             if again.format == "PNG":
                 again.load()  # its EXIF may stand behind the pixels
             if turn_of(again) == turn:  # else it stood in XMP only
                 return bare
-    with open_image(data, plan.formats) as again:
+    with open_image(data, plan.formats, ANY) as again:
         return saved_again(again, rights=rights)
 
 
@@ -179,7 +180,7 @@ def _base_of(image: Image.Image, straight: Image.Image, plan: Plan) -> Base:
 
 def _is_uniform_whole(data: bytes, plan: Plan) -> bool:
     """Look at every pixel and all colours of what seems uniform, decoded smaller or grey."""
-    with open_image(data, plan.formats) as image:
+    with open_image(data, plan.formats, ANY) as image:
         image.load()
         return is_uniform(image)
 
@@ -235,8 +236,8 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
         The full image first, then the variants in the plan's order.
 
     Raises:
-        SourceRejected: ``not-an-image``, ``format-not-allowed``, ``too-many-pixels`` or
-            ``too-small``.
+        SourceRejected: ``not-an-image``, ``format-not-allowed``, ``too-many-pixels``,
+            ``too-small`` or ``aspect-ratio``.
         ImageBroken: the bytes do not decode to their end; where the plan keeps what is
             there, not to a single pixel.
         HookFailed: a step failed.
@@ -255,8 +256,11 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
 
 @sealed
 def _rendered(data: bytes, plan: Plan, only: Collection[str] | None) -> list[Picture]:
-    image = open_image(data, plan.formats)
+    most = check_header(data, plan) if only is None else ANY
+    image = open_image(data, plan.formats, most)
     try:
+        if only is None:
+            check_shape(image.size, plan)
         if only is None and isinstance(plan.full, Variant):
             return _made(data, image, plan)
         origin = Origin.of(image, plan.variants)

@@ -50,7 +50,7 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
     kept += _enlarged(seen, plan) + _animated(seen, plan)
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
         return kept + seen.pixels * PIXEL_BYTES * COPIES
-    scale = _scale(seen, plan)
+    scale = scale_of(seen, plan)
     return kept + COPIES * PIXEL_BYTES * -(-seen.width // scale) * -(-seen.height // scale)
 
 
@@ -76,7 +76,7 @@ def _animated(seen: Probe, plan: Plan) -> int:
     return PIXEL_BYTES * max(pixels, default=0)
 
 
-def _scale(seen: Probe, plan: Plan) -> int:
+def scale_of(seen: Probe, plan: Plan) -> int:
     """Return how many times smaller a JPEG is decoded: 1, 2, 4 or 8."""
     if any(map(needs_whole, plan.outputs)):
         return 1

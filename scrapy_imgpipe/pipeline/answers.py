@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.compat import translate
-from scrapy_imgpipe.errors import DownloadFailed
+from scrapy_imgpipe.errors import DownloadFailed, SourceRejected
 
 if TYPE_CHECKING:
     from scrapy.http import Response
@@ -36,6 +36,21 @@ class Refusal:
         error = translate(DownloadFailed(self.reason + hint, self.code))
         error.imgpipe_words = self.words  # type: ignore[attr-defined]
         return error
+
+
+def check_bytes(count: int, least: int, most: int) -> None:
+    """Refuse a body of *count* bytes for its length; *most* of 0 is any.
+
+    Raises:
+        FileException: ours, ``too-few-bytes`` or ``too-many-bytes``.
+    """
+    if count < least:
+        msg, code = f"Only {count} bytes came (< {least})", "too-few-bytes"
+    elif most and count > most:
+        msg, code = f"{count} bytes came (> {most})", "too-many-bytes"
+    else:
+        return
+    raise translate(SourceRejected(msg, code))
 
 
 def refusal(response: Response, statuses: Collection[int]) -> Refusal | None:

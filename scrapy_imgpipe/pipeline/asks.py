@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from scrapy_imgpipe.guards import shown_url
 from scrapy_imgpipe.report import COLUMNS
 
 if TYPE_CHECKING:
@@ -107,9 +108,9 @@ class Ask:
         rendering = sum(work.rendering for work in works)
         storing = sum(work.storing for work in works)
         return {
-            "url": self.url,
+            "url": shown_url(self.url),
             "item": self.item,
-            "page": self.page,
+            "page": self.page and shown_url(self.page),
             "slot": self.slot,
             "path": result.get("path"),
             "status": result.get("status"),

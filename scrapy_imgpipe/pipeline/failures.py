@@ -11,11 +11,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scrapy.exceptions import IgnoreRequest
-from scrapy.http import Request
-from scrapy.utils.request import referer_str
 from twisted.python.failure import Failure
 
-from scrapy_imgpipe.compat import FileException, translate
+from scrapy_imgpipe.compat import FileException, grew_too_large, translate
 from scrapy_imgpipe.errors import (
     DownloadFailed,
     HookFailed,
@@ -23,8 +21,7 @@ from scrapy_imgpipe.errors import (
     SourceRejected,
     StoreFailed,
 )
-from scrapy_imgpipe.pipeline.log import is_heard
-from scrapy_imgpipe.pipeline.sources import asked_url
+from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
 from scrapy_imgpipe.records import Outcome
 
 if TYPE_CHECKING:
@@ -48,8 +45,8 @@ def log_once(error: Exception, request: object, info: MediaPipeline.SpiderInfo) 
         {
             "kind": kind,
             "deed": deed,
-            "request": request if isinstance(request, Request) else asked_url(request),
-            "referer": referer_str(request) if isinstance(request, Request) else None,
+            "request": shown(request),
+            "referer": referrer(request),
             "reason": one_line(error),
         },
         exc_info=exc_info,
@@ -84,6 +81,9 @@ def judged(error: Exception, *, downloaded: bool) -> Exception:
         downloaded: whether there was a response, so that a hook made the mistake.
     """
     if isinstance(error, IgnoreRequest):
+        if grew_too_large(error):
+            grown = "Its Content-Encoding makes more of it than any picture needs"
+            return SourceRejected(grown, "too-many-bytes")
         return SourceRejected(one_line(error), "filtered")
     if isinstance(error, (ImagePipeError, FileException)):
         return error

@@ -16,7 +16,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from scrapy.utils.defer import ensure_awaitable
-from scrapy.utils.request import referer_str
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe import imaging, stats, tasks
@@ -28,11 +27,12 @@ from scrapy_imgpipe.errors import (
     SourceRejected,
 )
 from scrapy_imgpipe.freshness import Verdict, conditional_headers, judge
+from scrapy_imgpipe.guards import shown_url
 from scrapy_imgpipe.index import Key
 from scrapy_imgpipe.pipeline.failures import error_in, mark, one_line
 from scrapy_imgpipe.pipeline.hooks import is_overridden
 from scrapy_imgpipe.pipeline.knowledge import failed_record, renewed_record, stored_record
-from scrapy_imgpipe.pipeline.log import is_heard
+from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
 from scrapy_imgpipe.pipeline.naming import Naming
 from scrapy_imgpipe.records import ImageRecord, near_marks
 
@@ -66,7 +66,7 @@ class Finding(Naming):
         work = self._work(request)
         path = await self._asked_path(request, info, item)
         thumbs = {} if rules.any_thumbs else await self._known_thumb_paths(request, info, item)
-        work.wanted = tasks.Wanted(Key(work.fingerprint, path), thumbs, request.url)
+        work.wanted = tasks.Wanted(Key(work.fingerprint, path), thumbs, shown_url(request.url))
         if rules.store is None and rules.index is None:
             return await self._judged_by_scrapy(path, request, info)
         work.found = await self._looked_for(work.wanted, rules)
@@ -156,7 +156,7 @@ class Finding(Naming):
         if mended.trouble:
             _logger.error(
                 "File (error): Error mending thumbnails of %(request)s: %(trouble)s",
-                {"request": request, "trouble": mended.trouble},
+                {"request": shown(request), "trouble": mended.trouble},
                 extra={"spider": info.spider},
             )
         self._count_written(mended.files, mended.written, restored=mended.files)
@@ -187,8 +187,8 @@ class Finding(Naming):
                 {
                     "status": status,
                     "medianame": "image",
-                    "request": request,
-                    "referer": referer_str(request),
+                    "request": shown(request),
+                    "referer": referrer(request),
                 },
                 extra={"spider": info.spider},
             )
@@ -284,12 +284,12 @@ class Finding(Naming):
     ) -> ImageRecord | None:
         if work.known or self.knowledge.index is None:
             return None
-        rules = self._rules()
+        rules, url = self._rules(), shown_url(request.url)
         limits = rules.policy.limits
         if isinstance(result, Failure):
             reason = one_line(error_in(result))
-            return failed_record(work, request.url, outcome, reason, limits)
-        return stored_record(work, request.url, rules.digest, limits)
+            return failed_record(work, url, outcome, reason, limits)
+        return stored_record(work, url, rules.digest, limits)
 
     def _mark(self, record: ImageRecord, work: Work, result: FileInfo | Failure) -> None:
         """Say in *result*, and in the report, what *record* was found to be much like."""

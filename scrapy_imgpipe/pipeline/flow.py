@@ -49,6 +49,7 @@ from scrapy_imgpipe.pipeline.failures import (
 )
 from scrapy_imgpipe.pipeline.hooks import call
 from scrapy_imgpipe.pipeline.knowledge import validators
+from scrapy_imgpipe.pipeline.sources import sendable
 from scrapy_imgpipe.records import Outcome, own_copy
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
     from scrapy.pipelines.media import FileInfo, MediaPipeline
 
+    from scrapy_imgpipe.pipeline.hops import Hops, Watch
     from scrapy_imgpipe.pipeline.priorities import Priorities
     from scrapy_imgpipe.pipeline.turns import Turns
 
@@ -88,6 +90,7 @@ class SourceFlow(Asking):
     """The part of the pipeline that turns requests into results."""
 
     turns: Turns
+    hops: Hops
     priorities: Priorities
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -269,9 +272,10 @@ class SourceFlow(Asking):
         for name, value in conditions.items():
             request.headers[name] = value.encode("latin-1", "replace")
         work.conditional = bool(conditions)
+        sent = sendable(request)
         began = perf_counter()
         try:
-            response: Response = await self.crawler.engine.download_async(request)
+            response: Response = await self.hops.download(sent, self._watch(work))
         finally:
             work.downloading += perf_counter() - began
             for name in conditions:
@@ -280,10 +284,14 @@ class SourceFlow(Asking):
             work.http_status = response.status
             work.bytes_in += len(response.body)
             # validators are those of the URL that answered (RFC 9110, 8.8)
-            same = response.url == request.url
+            same = response.url == sent.url
             work.etag, work.last_modified = validators(response) if same else ("", "")
             work.unchanged = same and work.conditional and response.status == _NOT_MODIFIED
         return response
+
+    def _watch(self, work: Work) -> Watch:
+        """Return what is to be looked at while the request of *work* is downloaded."""
+        raise NotImplementedError
 
     def _weights(self, response: Response) -> tuple[int, int]:
         """Return the bytes of memory that *response* holds, and that storing it will take."""

@@ -24,7 +24,6 @@ from scrapy import signals
 from scrapy.http import Request, Response
 from scrapy.pipelines.files import FilesPipeline
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
-from scrapy.utils.request import referer_str
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe import imaging, options, paths, stats, tasks
@@ -34,9 +33,10 @@ from scrapy_imgpipe.index import Index, SqliteIndex
 from scrapy_imgpipe.parsers import parse
 from scrapy_imgpipe.pipeline.asking import slot_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
+from scrapy_imgpipe.pipeline.hops import Hops
 from scrapy_imgpipe.pipeline.knowledge import Knowledge
 from scrapy_imgpipe.pipeline.latest import LatestResults
-from scrapy_imgpipe.pipeline.log import is_heard
+from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
 from scrapy_imgpipe.pipeline.places import index_path
 from scrapy_imgpipe.pipeline.priorities import Priorities
 from scrapy_imgpipe.pipeline.rendering import Rendering
@@ -93,6 +93,7 @@ class ImagesPipeline(Rendering):
         self._check_names()
         self.renditions: dict[str, imaging.Variant] = self._renditions()
         self.full_image: imaging.Variant | str = self._full_image()
+        self._hosts = self._host_rules()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
@@ -107,6 +108,7 @@ class ImagesPipeline(Rendering):
         )
         self._has_http_cache = crawler.settings.getbool("HTTPCACHE_ENABLED")
         self.turns: Turns = Turns.of(crawler, self.options.budget)
+        self.hops: Hops = Hops.of(crawler)
         self.priorities: Priorities = Priorities(self.turns)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
@@ -121,6 +123,7 @@ class ImagesPipeline(Rendering):
     def _spider_opened(self) -> None:
         watch_pages(self.crawler)
         self.turns.spider_opened()
+        self.hops.spider_opened()
         self.spiderinfo.downloaded = LatestResults(self.options.cache_size)
 
     async def _spider_closed(self) -> None:
@@ -170,7 +173,7 @@ class ImagesPipeline(Rendering):
         if is_heard(_logger, logging.DEBUG):
             _logger.debug(
                 "File (%(status)s): Downloaded file from %(request)s referred in <%(referer)s>",
-                {"status": status, "request": request, "referer": referer_str(request)},
+                {"status": status, "request": shown(request), "referer": referrer(request)},
                 extra={"spider": info.spider},
             )
         self.inc_stats(status)
@@ -247,7 +250,8 @@ class ImagesPipeline(Rendering):
         """
         try:
             path = self._path_for_chain(request, response, info, item)
-            with imaging.open_image(response.body, self.options.formats) as opened:
+            most = imaging.check_header(response.body, self._plan(), whole=True)
+            with imaging.open_image(response.body, self.options.formats, most) as opened:
                 image = imaging.upright(opened)
                 if image is opened:  # users get a plain image, as from Scrapy, not a file's
                     image = opened.copy()

@@ -73,6 +73,10 @@ class Naming(SourceFlow):
                 self.full_image,
                 options.strip_metadata,
                 options.truncated == "keep",
+                options.max_pixels,
+                options.max_frames,
+                options.max_aspect_ratio,
+                options.min_side,
             )
             self._plan_known = kind, plan
         return self._plan_known[1]
@@ -80,7 +84,12 @@ class Naming(SourceFlow):
     def _policy(self) -> Policy:
         options = self.options
         limits = _limits(
-            self.min_width, self.min_height, options.formats, options.statuses, options.truncated
+            self.min_width,
+            self.min_height,
+            options.formats,
+            options.statuses,
+            options.truncated,
+            options.limits,
         )
         return _policy(self.expires, options.retry_failed_after, limits)
 

@@ -20,10 +20,12 @@ from scrapy.utils.defer import ensure_awaitable
 
 from scrapy_imgpipe import imaging, tasks
 from scrapy_imgpipe.errors import StoreFailed
-from scrapy_imgpipe.pipeline.answers import refusal
+from scrapy_imgpipe.guards import HostRules, shown_url
+from scrapy_imgpipe.pipeline.answers import check_bytes, refusal
 from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.finding import Finding
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
+from scrapy_imgpipe.pipeline.hops import Watch
 from scrapy_imgpipe.pipeline.latest import LatestResults
 from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.promises import Promise, keep, new_promise
@@ -46,6 +48,7 @@ class Rendering(Finding):
 
     _redirect_hinted = False
     _isolation_hinted = False
+    _hosts: HostRules
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,11 +59,16 @@ class Rendering(Finding):
     def _check_response(self, response: Response) -> None:
         refused = refusal(response, self.options.statuses)
         if refused is None:
+            check_bytes(len(response.body), self.options.min_bytes, self.options.max_bytes)
             return
         if refused.redirected and not self.allow_redirects and not self._redirect_hinted:
             self._redirect_hinted = True
             raise refused.error(" (set MEDIA_ALLOW_REDIRECTS = True to follow redirects)")
         raise refused.error()
+
+    def _watch(self, work: Work) -> Watch:
+        chain = is_overridden(self, "get_images", "convert_image")
+        return Watch(self.options, self._hosts, self._plan(), work, whole=chain)
 
     def _weights(self, response: Response) -> tuple[int, int]:
         body = getattr(response, "body", b"")  # who overrides media_downloaded takes anything
@@ -73,7 +81,7 @@ class Rendering(Finding):
         self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> tasks.Saved:
         work, rules, body = self._work(request), self._rules(), response.body
-        source = tasks.Source(request.url)
+        source = tasks.Source(shown_url(request.url))
         if is_overridden(self, "get_images", "convert_image"):
             self._say_who_renders(info)
             made = await self._run_users_chain(response, request, info, item)
@@ -170,7 +178,7 @@ class Rendering(Finding):
         elif inspect.isasyncgenfunction(self.get_images):
             images = await _drained(hook())
             hook = functools.partial(_same, images)
-        source = tasks.Source(request.url)
+        source = tasks.Source(shown_url(request.url))
         path_of = functools.partial(self._path_for_chain, request, response, info, item)
         collect = functools.partial(self._collect, hook, response.body, source, path_of)
         return await self.workers.run_in_line(collect)

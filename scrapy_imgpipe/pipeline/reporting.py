@@ -21,6 +21,7 @@ from scrapy.utils.asyncio import call_later
 from scrapy_imgpipe.batches import Batches
 from scrapy_imgpipe.compat import current_page
 from scrapy_imgpipe.errors import ImagePipeError, StoreFailed
+from scrapy_imgpipe.guards import shown_url
 from scrapy_imgpipe.imaging.measures import ERROR
 from scrapy_imgpipe.pipeline.asks import Ask
 from scrapy_imgpipe.pipeline.sources import asked_url
@@ -116,7 +117,7 @@ class Reporting:
             _logger.warning(
                 "A record function failed: %s (%s); see the column %s",
                 ask.measured[ERROR],
-                ask.url,
+                shown_url(ask.url),
                 ERROR,
             )
         self._rows.append(ask.row(result, timestamp(time.time())))

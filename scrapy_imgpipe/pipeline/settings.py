@@ -13,6 +13,7 @@ from scrapy.utils.misc import load_object
 
 from scrapy_imgpipe import imaging, options, paths
 from scrapy_imgpipe.errors import SettingError, StoreFailed
+from scrapy_imgpipe.guards import HostRules, network_or_name
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
 from scrapy_imgpipe.report import check_report_path
@@ -30,6 +31,11 @@ _STORE_ERRORS = (KeyError, ValueError, AssertionError, OSError, ImportError, Sto
 def _parse_known_formats(value: object) -> None:
     if imaging.unknown_formats(options.FORMAT_LIST.parse(value)):
         raise ValueError
+
+
+def _parse_known_hosts(value: object) -> None:
+    for entry in options.HOST_LIST.parse(value):
+        network_or_name(entry)
 
 
 def _parse_names_of_paths(value: object) -> None:
@@ -79,7 +85,11 @@ def _with_steps(variant: imaging.Variant, where: str) -> imaging.Variant:
 
 _STEP = Parser("steps that are there and take their arguments", imaging.step_of)
 
+_HOSTS = Parser("host names, addresses or networks", _parse_known_hosts)
+
 _BY_NAME = {
+    "IMGPIPE_ALLOWED_HOSTS": _HOSTS,
+    "IMGPIPE_BLOCKED_HOSTS": _HOSTS,
     "IMGPIPE_FORMATS": Parser("names of formats that Pillow knows", _parse_known_formats),
     "IMGPIPE_RECORD": Parser(
         "functions, their import paths or names of ready ones", _parse_measures
@@ -123,6 +133,13 @@ class Configured(ImagesPipeline):
         if isinstance(wanted, imaging.Variant):
             return imaging.extension_of(output_format(source, wanted.format))
         return imaging.extension_of(source or "JPEG") if wanted == SOURCE else ".jpg"
+
+    def _host_rules(self) -> HostRules:
+        return HostRules(
+            tuple(map(network_or_name, self.options.allowed_hosts)),
+            tuple(map(network_or_name, self.options.blocked_hosts)),
+            self.options.private_addresses,
+        )
 
     @property
     def measures(self) -> tuple[imaging.Measure, ...]:

@@ -7,6 +7,7 @@ result with a reason.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,7 +20,7 @@ from scrapy.http.request import NO_CALLBACK
 
 from scrapy_imgpipe.candidates import candidates_of
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.guards import check_entry
+from scrapy_imgpipe.guards import check_entry, credentials_in, shown_url
 
 #: Longest part of an unusable entry that is repeated in messages and URLs.
 _SHOWN_CHARACTERS = 200
@@ -75,7 +76,7 @@ class UnusableRequest(Request):
 
     def __repr__(self) -> str:
         """Return what the log shows in place of a request: the entry as the page has it."""
-        return f"<{self.entry!r}>"
+        return f"<{shown_url(self.entry)!r}>"
 
     __str__ = __repr__
 
@@ -123,6 +124,40 @@ def check_request(request: object) -> Request:
         msg = f"Expected an absolute URL but received {unquote(request.url[len(_PREFIX) :])!r}"
         raise SourceRejected(msg, "bad-url")
     return request
+
+
+class _Quiet(Request):
+    """A request whose URL Scrapy's log shows as ours does."""
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {shown_url(self.url)}>"
+
+    __str__ = __repr__
+
+
+def sendable(request: Request) -> Request:
+    """Return what to send for *request*.
+
+    User and password of its URL go into a header: the downloader of Scrapy refuses such a
+    URL, and its log would show it. A ``data:`` URL keeps its bytes out of the log.
+    """
+    if shown_url(request.url) == request.url:
+        return request
+    credentials = credentials_in(request.url)
+    if credentials is None:
+        return request.replace(cls=_Quiet)
+    sent = request.replace(cls=_Quiet, url=shown_url(request.url))
+    if sent.url.startswith("ftp:"):
+        sent.meta.setdefault("ftp_user", credentials[0])
+        sent.meta.setdefault("ftp_password", credentials[1])
+    else:
+        sent.headers.setdefault("Authorization", _basic(*credentials))
+    return sent
+
+
+def _basic(user: str, password: str) -> bytes:
+    """Return the credentials as RFC 7617 has them in a header."""
+    return b"Basic " + b64encode(f"{user}:{password}".encode())
 
 
 def asked_url(request: object) -> str:

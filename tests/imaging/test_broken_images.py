@@ -176,7 +176,8 @@ def test_an_interrupt_goes_through(monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Image, "open", interrupted)
+    render(SOURCES["png"], Plan())
+    monkeypatch.setitem(Image.OPEN, "PNG", (interrupted, None))
     with pytest.raises(KeyboardInterrupt):
         render(SOURCES["png"], Plan())
 

@@ -38,6 +38,15 @@ WRONG = {
         b"http",
         ["https://"],
     ],
+    "IMGPIPE_PRIVATE_ADDRESSES": ["yes", False, ["deny"]],
+    "IMGPIPE_ALLOWED_HOSTS": [7, "a b", ["10.0.0.0/99"], [None], {"a": 1}, ["http://a.example/"]],
+    "IMGPIPE_BLOCKED_HOSTS": [7, "a b", ["10.0.0.1/8"], [""], b"a", ["*"]],
+    "IMGPIPE_MIN_BYTES": [-1, "few", 1.5, True],
+    "IMGPIPE_MAX_BYTES": [-1, "5e7", 1.5, True],
+    "IMGPIPE_MAX_PIXELS": [-1, "5e7", 1.5, True],
+    "IMGPIPE_MAX_FRAMES": [-1, "all", 1.5, True],
+    "IMGPIPE_MAX_ASPECT_RATIO": [-1, 0.5, "wide", True, float("inf")],
+    "IMGPIPE_MIN_SIDE": [-1, "short", 1.5, True],
     "IMGPIPE_FORMATS": [7, [], "", ["JPEG", None], {"JPEG": 1}, "JPG", ["JPEG", "JPG"]],
     "IMGPIPE_STATUSES": [[], "", "ok", [99], [600], True, ["200", "x"], {"200": 1}],
     "IMGPIPE_REFERER": ["maybe", 3, {}],
@@ -384,6 +393,15 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_KEEP_FAILED": "True",
         "IMGPIPE_BACKGROUND": "#ff8000",
         "IMGPIPE_ALLOWED_SCHEMES": "http, HTTPS",
+        "IMGPIPE_PRIVATE_ADDRESSES": "DENY",
+        "IMGPIPE_ALLOWED_HOSTS": "shop.example, 10.0.0.0/8",
+        "IMGPIPE_BLOCKED_HOSTS": "",
+        "IMGPIPE_MIN_BYTES": "1",
+        "IMGPIPE_MAX_BYTES": "200",
+        "IMGPIPE_MAX_PIXELS": "300",
+        "IMGPIPE_MAX_FRAMES": "4",
+        "IMGPIPE_MAX_ASPECT_RATIO": "5.5",
+        "IMGPIPE_MIN_SIDE": "6",
         "IMGPIPE_FORMATS": "jpeg,png",
         "IMGPIPE_STATUSES": "200,203",
         "IMGPIPE_REFERER": "1",
@@ -419,6 +437,9 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert read.background == (255, 128, 0)
     assert read.allowed_schemes == ("http", "https")
     assert read.formats == ("JPEG", "PNG")
+    assert read.private_addresses == "deny"
+    assert (read.allowed_hosts, read.blocked_hosts) == (("shop.example", "10.0.0.0/8"), ())
+    assert read.limits == (1, 200, 300, 4, 5.5, 6)
     assert read.statuses == (200, 203)
     assert (read.referer, read.allow_offsite) == (True, True)
     assert read.isolation == "thread"

@@ -110,6 +110,23 @@ def end_of_image(data: bytes) -> int | None:
     return None
 
 
+#: The pieces that stand for a frame each; a JPEG has one picture.
+_FRAMES = {b",", b"ANMF", b"fcTL"}
+
+
+def count_frames(data: bytes) -> int:
+    """Return how many frames of an animation *data* has, up to where it can be followed.
+
+    0 for a still picture, and for all but GIF, PNG and WEBP. Nothing is decoded.
+    """
+    kind, frames = _format(data), 0
+    if kind is not None:
+        with suppress(*_MALFORMED):
+            for piece in kind.pieces(data):
+                frames += piece.kind in _FRAMES
+    return frames
+
+
 def trailing_bytes(data: bytes) -> int:
     """Return how many bytes follow the image in *data*; 0 also where that cannot be told."""
     if data.startswith(b"\xff\xd8\xff") and segments.ends_at_once(data):

@@ -1,7 +1,6 @@
-"""The early no: what can be refused by looking at a URL.
+"""What can be refused by looking at a URL, and how one is shown to people.
 
-Pure: no network, no resolver, no settings. Runs on the event loop for every
-source, so an ordinary URL costs one regular expression.
+Runs on the event loop for every source, so an ordinary URL costs one regular expression.
 
 The rules follow ``w3lib.url.safe_url_string``, which ``scrapy.Request`` applies:
 what Scrapy would download is not refused. That is the URL living standard
@@ -11,10 +10,12 @@ backslashes; :func:`check_url` sees past them in the same way but changes nothin
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from scrapy_imgpipe.errors import SourceRejected
 
@@ -31,6 +32,7 @@ _NEED_NO_SLASHES = frozenset({"data", "about"})
 _BACKSLASH_IS_SLASH = frozenset({"http", "https", "ftp", "file", "ws", "wss"})
 
 _SHOWN_CHARACTERS = 100
+_SHOWN_OF_DATA = 64
 _BLANK_OR_CONTROL = "".join(map(chr, range(0x21)))
 _TAB_OR_NEWLINE = str.maketrans("", "", "\t\n\r")
 
@@ -42,6 +44,7 @@ _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::(.*))?", re.DOTALL)
 _AUTHORITY_END = re.compile(r"[/?#]")
 _AUTHORITY_DELIMITER = re.compile(r"[/?#@:\\]")
 _BAD_IN_HOST = re.compile(r"[\x00-\x20\x7f-\x9f]|\s")
+_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:[/\\\\]{2,})([^/?#\\\\]*)@")
 _FUTURE_ADDRESS = re.compile(r"[vV][0-9a-fA-F]+\..+")  # RFC 3986, section 3.2.2
 
 
@@ -76,6 +79,29 @@ def check_url(url: str, allowed_schemes: Collection[str]) -> None:
         if ordinary is not None and ordinary[1] in allowed_schemes:
             return
     _check_closely(url, allowed_schemes)
+
+
+def shown_url(url: str) -> str:
+    """Return *url* as logs, the index and the report show it.
+
+    Without user and password, which are nobody else's business; of a ``data:`` URL, which
+    may have megabytes, the first 64 characters and its SHA-1.
+    """
+    if url[:5].lower() == "data:":
+        if len(url) <= _SHOWN_OF_DATA:
+            return url
+        told = hashlib.sha1(url.encode(errors="replace"), usedforsecurity=False).hexdigest()
+        return f"{url[:_SHOWN_OF_DATA]}...sha1={told}"
+    return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
+
+
+def credentials_in(url: str) -> tuple[str, str] | None:
+    """Return user and password that *url* carries, or None."""
+    found = _USERINFO.match(url) if "@" in url else None
+    if found is None:
+        return None
+    user, _, password = found[2].partition(":")
+    return unquote(user), unquote(password)
 
 
 def _check_closely(url: str, allowed_schemes: Collection[str]) -> None:
@@ -170,6 +196,8 @@ def _bad_url(value: object, expected: str) -> SourceRejected:
 
 
 def _shown(value: object) -> str:
-    # Cut before repr as well: a data: URL may have megabytes.
+    if isinstance(value, str):
+        value = shown_url(value)
+    # Cut before repr as well: an entry may have megabytes.
     text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -9,7 +9,7 @@ from scrapy import Request
 from w3lib.url import safe_url_string
 
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.guards import check_entry, check_url
+from scrapy_imgpipe.guards import check_entry, check_url, credentials_in, shown_url
 
 ALLOWED = frozenset({"http", "https"})
 
@@ -222,3 +222,28 @@ def test_refuses_only_what_has_no_usable_host(rest: str) -> None:
     usable = host and not set(host) & set(" \x00\x7f\u3000") and (not port or int(port) > 0)
     if usable:
         check_url(f"http://{rest}", ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://a.example/b.jpg", "http://a.example/b.jpg"),
+        ("http://user:p%40ss@a.example/b.jpg?c=@d", "http://a.example/b.jpg?c=@d"),
+        ("https://user@a.example:8443/", "https://a.example:8443/"),
+        ("http://a.example/b@c.jpg", "http://a.example/b@c.jpg"),
+        ("http://u:p@w:x@a.example/", "http://a.example/"),
+        ("http:\\\\u:p@a.example/", "http:\\\\a.example/"),
+        ("data:,a", "data:,a"),
+        ("DATA:" + "x" * 1000, "DATA:" + "x" * 59 + "...sha1="),
+    ],
+)
+def test_shown_without_what_is_nobody_elses_business(url, shown):
+    assert shown_url(url).startswith(shown)
+    assert len(shown_url(url)) == len(shown) + (40 if "sha1=" in shown else 0)
+
+
+def test_credentials_of_a_url():
+    assert credentials_in("http://user:p%40ss@a.example/") == ("user", "p@ss")
+    assert credentials_in("http://user@a.example/") == ("user", "")
+    assert credentials_in("http://a.example/b@c") is None
+    assert credentials_in("data:,a@b") is None

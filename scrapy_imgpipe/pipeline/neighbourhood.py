@@ -1,0 +1,161 @@
+"""Where hosts are: their addresses, and whether the crawl's pages are public or private.
+
+One per crawl. Browsers keep public sites out of private networks
+(wicg.github.io/local-network-access); so does a crawl, as soon as one of its pages has come
+from a public address.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, ref
+
+from scrapy import signals
+from scrapy.exceptions import CannotResolveHostError
+from scrapy.http.request import NO_CALLBACK
+
+from scrapy_imgpipe.compat.downloader import TICKET
+from scrapy_imgpipe.compat.resolving import addresses_of
+from scrapy_imgpipe.guards import Address, HostRules, address_in, is_public
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+    from scrapy.http import Request, Response
+
+#: How long the addresses of a host are remembered, in seconds, and of how many hosts.
+#: Long enough that a page of images asks once, short enough for who moves.
+REMEMBERED_SECONDS = 60.0
+REMEMBERED_HOSTS = 10_000
+
+#: Of how many hosts whose pages have no address (they came from a cache) one is looked for.
+_MOST_UNKNOWN = 100
+
+_logger = logging.getLogger(__name__)
+
+_of_crawl: WeakKeyDictionary[Crawler, ref[Neighbourhood]] = WeakKeyDictionary()
+
+
+class Neighbourhood:
+    """Answers whether a host may be asked, from one crawl.
+
+    Args:
+        crawler: whose pages count.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._known: dict[str, tuple[float, tuple[Address, ...]]] = {}
+        self._unknown: dict[str, None] = {}  # hosts of pages without an address, in order
+        self._is_public = self._said = False
+        crawler.signals.connect(self._page_came, signals.response_received)
+
+    @classmethod
+    def of(cls, crawler: Crawler) -> Neighbourhood:
+        """Return the one of *crawler*."""
+        known = _of_crawl.get(crawler)
+        one = known() if known is not None else None
+        if one is None:
+            one = cls(crawler)
+            _of_crawl[crawler] = ref(one)
+        return one
+
+    def _page_came(self, response: Response, request: Request) -> None:
+        if self._is_public or TICKET in request.meta or request.callback is NO_CALLBACK:
+            return
+        host = urlsplit(response.url).hostname
+        if host is None:  # data:, file:
+            return
+        address: Any = address_in(host) or response.ip_address
+        if request.meta.get("proxy"):  # that address is the proxy's
+            self._is_public = is_public(address) if address_in(host) else "." in host
+        elif address is not None:
+            self._is_public = is_public(address)
+        elif len(self._unknown) < _MOST_UNKNOWN:
+            self._unknown[host] = None
+
+    async def check(self, request: Request, rules: HostRules) -> None:
+        """Look up the host of *request*, and refuse it by name or address.
+
+        Raises:
+            SourceRejected: ``url-not-allowed`` or ``address-not-allowed``.
+            CannotResolveHostError: it has no address.
+        """
+        host = urlsplit(request.url).hostname or ""
+        proxied = bool(request.meta.get("proxy"))
+        rules.check_name(host, resolved=not proxied)
+        if not rules.need_addresses or self._all_go(rules):
+            return
+        if proxied:
+            self._say_proxied(rules)
+            return
+        literal = address_in(host)
+        addresses = await self._addresses_of(host) if literal is None else (literal,)
+        await self._judge(host, addresses, rules)
+
+    async def check_answer(self, response: Response, request: Request, rules: HostRules) -> None:
+        """Refuse a *response* that came from where nobody was to ask.
+
+        Raises:
+            SourceRejected: ``address-not-allowed``.
+        """
+        address: Any = response.ip_address
+        if address is None or self._all_go(rules):
+            return
+        if rules.need_addresses and not request.meta.get("proxy"):
+            host = urlsplit(request.url).hostname or ""
+            await self._judge(host, (address,), rules)
+
+    def _all_go(self, rules: HostRules) -> bool:
+        """Return whether private hosts may be asked, and no host is listed."""
+        return not (
+            rules.private == "deny"
+            or rules.allowed
+            or rules.blocked
+            or self._is_public
+            or self._unknown
+        )
+
+    async def _judge(self, host: str, addresses: tuple[Address, ...], rules: HostRules) -> None:
+        private = rules.private == "allow" or all(map(is_public, addresses))
+        if not private and rules.private == "auto":
+            private = not await self._pages_are_public()
+        rules.check_addresses(host, addresses, private=private)
+
+    async def _pages_are_public(self) -> bool:
+        """Return whether a page has come from a public address.
+
+        Of pages from a cache nobody knows where they came from; one whose host has no
+        address any more counts as public.
+        """
+        while self._unknown and not self._is_public:
+            host, _ = self._unknown.popitem()
+            try:
+                self._is_public = any(map(is_public, await self._addresses_of(host)))
+            except CannotResolveHostError:
+                self._is_public = "." in host
+        return self._is_public
+
+    async def _addresses_of(self, host: str) -> tuple[Address, ...]:
+        now = time.monotonic()
+        until, addresses = self._known.get(host, (0.0, ()))
+        if until < now:
+            addresses = await addresses_of(host)
+            while len(self._known) >= REMEMBERED_HOSTS:
+                with suppress(KeyError):
+                    del self._known[next(iter(self._known))]
+            self._known[host] = now + REMEMBERED_SECONDS, addresses
+        return addresses
+
+    def _say_proxied(self, rules: HostRules) -> None:
+        asked = rules.private == "deny" or rules.allowed or rules.blocked
+        if not self._said:
+            self._said = True
+            _logger.log(
+                logging.WARNING if asked else logging.INFO,
+                "Addresses of images are not checked behind a proxy: it resolves them",
+                extra={"spider": self._crawler.spider},
+            )

@@ -1,0 +1,267 @@
+"""Guards in the pipeline: hosts, bytes and shapes are refused with one outcome each."""
+
+from __future__ import annotations
+
+import json
+import logging
+from ipaddress import ip_address
+
+import pytest
+from scrapy import Request, signals
+from scrapy.http import Headers, Response
+from scrapy.http.request import NO_CALLBACK
+
+from scrapy_imgpipe import ImagesPipeline
+from tests.fakes import Crawl
+from tests.pictures import encoded, jpeg, noise
+
+LONG = encoded(noise((50, 10)), "PNG")
+PRIVATE, PUBLIC = "http://127.0.0.1/a.jpg", "http://93.184.216.34/a.jpg"
+
+
+def page(crawl: Crawl, url: str, address: str | None = None, **request) -> None:
+    """Let a page of the crawl come from *address*."""
+    response = Response(url, ip_address=ip_address(address) if address else None)
+    crawl.crawler.signals.send_catch_log(
+        signals.response_received, response=response, request=Request(url, **request), spider=None
+    )
+
+
+def outcome(crawl: Crawl, url: str) -> str:
+    """Ask for *url* alone, and return how that ended."""
+    before = dict(crawl.outcomes())
+    crawl.images(url)
+    (found,) = [code for code, count in crawl.outcomes().items() if count != before.get(code)]
+    return found
+
+
+# --- addresses ---
+
+
+def test_private_addresses_may_be_asked_until_a_page_is_public(tmp_path):
+    others = [f"http://127.0.0.1/{name}.jpg" for name in "bcd"]
+    with Crawl(tmp_path, dict.fromkeys([PRIVATE, *others], jpeg())) as crawl:
+        assert outcome(crawl, PRIVATE) == "stored"
+        page(crawl, "http://intranet.example/", "10.0.0.1")
+        assert outcome(crawl, others[0]) == "stored"
+        page(crawl, "http://shop.example/robots.txt", "8.8.8.8", callback=NO_CALLBACK)
+        assert outcome(crawl, others[1]) == "stored"
+        page(crawl, "http://shop.example/", "8.8.8.8")
+        assert outcome(crawl, others[2]) == "address-not-allowed"
+        assert len(crawl.site.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "request_"),
+    [
+        ("http://93.184.216.34/", None, {}),  # from a cache: nobody knows its address
+        ("http://no-such-host.invalid/", None, {}),
+        ("http://shop.example/", "10.0.0.1", {"meta": {"proxy": "http://10.0.0.1:3128"}}),
+    ],
+    ids=["cached", "cached-and-gone", "proxied"],
+)
+def test_pages_that_count_as_public(tmp_path, url, address, request_):
+    with Crawl(tmp_path, {PRIVATE: jpeg()}) as crawl:
+        page(crawl, url, address, **request_)
+        assert outcome(crawl, PRIVATE) == "address-not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "request_"),
+    [
+        ("http://127.0.0.1/", None, {}),
+        ("http://localhost/", None, {}),
+        ("http://intranet/", "10.0.0.1", {"meta": {"proxy": "http://8.8.8.8:3128"}}),
+        ("data:text/html,x", None, {}),
+    ],
+    ids=["literal", "localhost", "proxied", "data"],
+)
+def test_pages_that_do_not(tmp_path, url, address, request_):
+    with Crawl(tmp_path, {PRIVATE: jpeg()}) as crawl:
+        page(crawl, url, address, **request_)
+        assert outcome(crawl, PRIVATE) == "stored"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::1]",
+     "[::ffff:7f00:1]", "[2002:7f00:1::]", "[64:ff9b::7f00:1]", "169.254.169.254",
+     "0", "user:pw@127.0.0.1", "127.0.0.1:8080"],
+)  # fmt: skip
+def test_private_addresses_in_all_their_forms(tmp_path, host):
+    url = f"http://{host}/a.jpg"
+    with Crawl(tmp_path, {url: jpeg()}, IMGPIPE_PRIVATE_ADDRESSES="deny") as crawl:
+        assert outcome(crawl, url) == "address-not-allowed"
+        assert not crawl.site.asked
+
+
+def test_allowed_addresses(tmp_path):
+    with Crawl(tmp_path, {PRIVATE: jpeg()}, IMGPIPE_PRIVATE_ADDRESSES="allow") as crawl:
+        page(crawl, "http://shop.example/", "8.8.8.8")
+        assert outcome(crawl, PRIVATE) == "stored"
+
+
+def test_lists_of_hosts(tmp_path):
+    settings = {
+        "IMGPIPE_ALLOWED_HOSTS": "127.0.0.0/8, shop.example",
+        "IMGPIPE_BLOCKED_HOSTS": ["127.0.0.2", "ads.shop.example"],
+        "IMGPIPE_PRIVATE_ADDRESSES": "deny",
+    }
+    other = "http://127.0.0.2/a.jpg"
+    with Crawl(tmp_path, {PRIVATE: jpeg()}, **settings) as crawl:
+        assert outcome(crawl, PRIVATE) == "stored"
+        assert outcome(crawl, other) == "address-not-allowed"
+        assert outcome(crawl, PUBLIC) == "address-not-allowed"
+        assert outcome(crawl, "http://ads.shop.example/a.jpg") == "url-not-allowed"
+        assert len(crawl.site.asked) == 1
+
+
+def test_an_answer_from_a_private_address_is_thrown_away(tmp_path):
+    def rebound(request):
+        return Response(request.url, body=jpeg(), ip_address=ip_address("127.0.0.1"))
+
+    with Crawl(tmp_path, {PUBLIC: rebound}, IMGPIPE_PRIVATE_ADDRESSES="deny") as crawl:
+        assert outcome(crawl, PUBLIC) == "address-not-allowed"
+        assert not [path for path in crawl.files() if path.endswith(".jpg")]
+
+
+def test_behind_a_proxy_addresses_are_not_looked_at_and_that_is_said_once(tmp_path, caplog):
+    class Proxied(ImagesPipeline):
+        def get_media_requests(self, item, info):
+            for request in super().get_media_requests(item, info):
+                request.meta["proxy"] = "http://10.0.0.1:3128"
+                yield request
+
+    urls = [PRIVATE, "http://127.0.0.1/b.jpg", "http://ads.example/c.jpg"]
+    settings = {
+        "IMGPIPE_PRIVATE_ADDRESSES": "deny",
+        "IMGPIPE_BLOCKED_HOSTS": ["ads.example"],
+    }
+
+    def proxied(request):
+        return Response(request.url, body=jpeg(), ip_address=ip_address("10.0.0.1"))
+
+    with Crawl(tmp_path, dict.fromkeys(urls, proxied), Proxied, **settings) as crawl:
+        assert [outcome(crawl, url) for url in urls] == ["stored", "stored", "url-not-allowed"]
+    said = [r for r in caplog.records if "behind a proxy" in r.getMessage()]
+    assert [r.levelno for r in said] == [logging.WARNING]
+
+
+def test_a_host_without_an_address_is_a_failed_download(tmp_path):
+    url = "http://no-such-host.invalid/a.jpg"
+    with Crawl(tmp_path, IMGPIPE_PRIVATE_ADDRESSES="deny") as crawl:
+        assert outcome(crawl, url) == "download-failed"
+        assert not crawl.site.asked
+
+
+# --- what nobody else needs to know ---
+
+
+def test_passwords_and_long_data_urls_stay_out_of_log_index_and_report(tmp_path, caplog):
+    secret = "http://user:pass%20word@127.0.0.1/a.jpg"
+    gone = "http://user:pass%20word@127.0.0.1/gone.jpg"
+    data = "data:image/jpeg;base64," + "A" * 5000
+    settings = {"IMGPIPE_REPORT": str(tmp_path / "report.jsonl"), "IMGPIPE_KEEP_FAILED": True}
+    answers = {"http://127.0.0.1/a.jpg": jpeg(), data: b"no image"}
+    with (
+        caplog.at_level(logging.DEBUG),
+        Crawl(tmp_path / "store", answers, IMGPIPE_INDEX=str(tmp_path / "i"), **settings) as crawl,
+    ):
+        images = crawl.images(secret, gone, data, f"gopher{secret[4:]}")
+        headers = [request.headers.get("Authorization") for request in crawl.site.asked]
+        shown = [str(request) for request in crawl.site.asked]
+    assert [image["url"] for image in images[:3]] == [secret, gone, data]
+    assert images[0]["status"] == "downloaded"
+    assert headers == [b"Basic dXNlcjpwYXNzIHdvcmQ=", b"Basic dXNlcjpwYXNzIHdvcmQ=", None]
+    rows = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
+    rows.sort(key=lambda row: row["slot"])
+    assert [row["url"] for row in rows][:2] == [
+        "http://127.0.0.1/a.jpg",
+        "http://127.0.0.1/gone.jpg",
+    ]
+    assert rows[2]["url"].startswith("data:image/jpeg;base64,AAA")
+    told = [*shown, caplog.text, json.dumps(rows), images[3]["reason"]]
+    told += [file.read_bytes().decode("latin-1") for file in tmp_path.glob("i*")]
+    for text in told:
+        assert "pass word" not in text
+        assert "pass%20word" not in text
+        assert "A" * 100 not in text
+
+
+# --- bytes, pixels, shapes ---
+
+
+@pytest.mark.parametrize(
+    ("code", "settings", "body"),
+    [
+        ("too-few-bytes", {"IMGPIPE_MIN_BYTES": 10_000}, jpeg()),
+        ("too-many-bytes", {"IMGPIPE_MAX_BYTES": 100}, jpeg()),
+        ("too-many-pixels", {"IMGPIPE_MAX_PIXELS": 99}, encoded(noise((10, 10)), "PNG")),
+        ("too-small", {"IMGPIPE_MIN_SIDE": 11}, LONG),
+        ("aspect-ratio", {"IMGPIPE_MAX_ASPECT_RATIO": 4.9}, LONG),
+        ("aspect-ratio", {"IMGPIPE_MAX_ASPECT_RATIO": "4.9"}, encoded(noise((10, 50)), "PNG")),
+        ("not-an-image", {}, b"<!doctype html><title>Log in</title>"),
+    ],
+)
+@pytest.mark.parametrize("chain", [False, True], ids=["ours", "users-chain"])
+def test_limits(tmp_path, code, settings, body, chain):
+    class Chained(ImagesPipeline):
+        def get_images(self, *args, **kwargs):
+            yield from super().get_images(*args, **kwargs)
+
+    kind = Chained if chain else ImagesPipeline
+    with Crawl(tmp_path, {PUBLIC: body}, kind, **settings) as crawl:
+        assert outcome(crawl, PUBLIC) == code
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"IMGPIPE_MIN_BYTES": len(LONG)},
+        {"IMGPIPE_MAX_BYTES": len(LONG)},
+        {"IMGPIPE_MAX_PIXELS": 500},
+        {"IMGPIPE_MIN_SIDE": 10},
+        {"IMGPIPE_MAX_ASPECT_RATIO": 5},
+        {"IMGPIPE_MAX_FRAMES": 1},
+    ],
+)
+def test_at_the_limit(tmp_path, settings):
+    with Crawl(tmp_path, {PUBLIC: LONG}, **settings) as crawl:
+        assert outcome(crawl, PUBLIC) == "stored"
+
+
+def test_what_it_is_instead_is_said(tmp_path):
+    with Crawl(tmp_path, {PUBLIC: b'{"error": 1}'}, IMGPIPE_KEEP_FAILED=True) as crawl:
+        (image,) = crawl.images(PUBLIC)
+    assert image["reason"] == "Not an image, but JSON"
+
+
+def test_a_refusal_is_judged_again_under_other_limits(tmp_path):
+    known = {"IMGPIPE_INDEX": str(tmp_path / "i"), "IMGPIPE_RETRY_FAILED_AFTER": 7}
+    for limit, asked in ((100, 1), (100, 0), (10_000, 1)):
+        settings = {**known, "IMGPIPE_MAX_BYTES": limit}
+        with Crawl(tmp_path / "store", {PUBLIC: jpeg()}, **settings) as crawl:
+            crawl.images(PUBLIC)
+            assert len(crawl.site.asked) == asked
+
+
+def test_a_download_is_stopped_by_what_its_headers_tell(tmp_path):
+    from scrapy.exceptions import StopDownload
+
+    async def announced(request):
+        told = {"Content-Length": "5000"}
+        for signal, more in (
+            (signals.headers_received, {"headers": Headers(told), "body_length": 5000}),
+            (signals.bytes_received, {"data": b"x"}),
+        ):
+            answers = crawl.crawler.signals.send_catch_log(
+                signal, request=request, spider=None, dont_log=StopDownload, **more
+            )
+            if any(isinstance(getattr(a, "value", None), StopDownload) for _, a in answers):
+                return Response(request.url, headers=told, flags=["download_stopped"])
+        return Response(request.url, body=jpeg())
+
+    with Crawl(tmp_path, {PUBLIC: announced}, IMGPIPE_MAX_BYTES=4999) as crawl:
+        assert outcome(crawl, PUBLIC) == "too-many-bytes"
+        assert crawl.stats["imgpipe/downloads/stopped"] == 1
+        assert crawl.stats["imgpipe/bytes/spared"] == 5000
