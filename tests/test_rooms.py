@@ -28,6 +28,7 @@ FLOORS = {
     "freshness": 1,
     "paths": 1,
     "candidates": 1,
+    "optouts": 1,
     "imaging": 2,
     "processes": 2,
     "promises": 2,
@@ -116,7 +117,7 @@ def test_imports_point_downward(path):
 
 
 @pytest.mark.parametrize(
-    "room", ["admission", "probe", "guards", "freshness", "paths", "candidates"]
+    "room", ["admission", "probe", "guards", "freshness", "paths", "candidates", "optouts"]
 )
 def test_pure_rooms_have_no_clock_and_no_network(room):
     files = [path for path in FILES if room_of(path) == room]
