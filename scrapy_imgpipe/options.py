@@ -58,6 +58,13 @@ def _parse_schemes(value: Any) -> tuple[str, ...]:
     return schemes
 
 
+def _parse_opt_out(value: Any) -> bool | tuple[str, ...]:
+    try:
+        return bool(BOOLEAN.parse(value))
+    except TypeError:
+        return _parse_hosts(value)
+
+
 def _parse_hosts(value: Any) -> tuple[str, ...]:
     return _parse_words(value) if value or not isinstance(value, (list, tuple, str)) else ()
 
@@ -149,6 +156,7 @@ def _parse_size(value: Any) -> tuple[float, float]:
 
 
 SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
+OPT_OUT = Parser("True, False or list of words", _parse_opt_out)
 HOST_LIST = Parser("list of host names, addresses or networks", _parse_hosts)
 FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
@@ -192,6 +200,7 @@ class Options:
     allowed_hosts: tuple[str, ...] = _setting("IMGPIPE_ALLOWED_HOSTS", (), HOST_LIST, "Hosts that may be asked, and no others: names, with all below them, addresses and networks (`10.0.0.0/8`); these may be private.", "all")
     blocked_hosts: tuple[str, ...] = _setting("IMGPIPE_BLOCKED_HOSTS", (), HOST_LIST, "Hosts that are never asked: names, with all below them, addresses and networks.", "none")
     formats: tuple[str, ...] = _setting("IMGPIPE_FORMATS", FORMATS, FORMAT_LIST, "Formats that are decoded, in Pillow's names; add `JPEG2000` for what Scrapy decodes as well, `EPS` only for bytes you trust.")
+    opt_out: Any = _setting("IMGPIPE_OPT_OUT", False, OPT_OUT, "Ways to say no that are honoured: directives of `X-Robots-Tag` (`noai`, ...), `tdm`, `data-mining`; `True` for all that speak of machine learning and data mining.")
     min_bytes: int = _setting("IMGPIPE_MIN_BYTES", 0, whole_number(0, "bytes"), "Downloads of fewer bytes are refused.")
     max_bytes: int = _setting("IMGPIPE_MAX_BYTES", 256 << 20, whole_number(0, "bytes"), "Downloads of more bytes are refused, and stopped when that is known; 0 leaves it to `DOWNLOAD_MAXSIZE`.")
     max_pixels: int = _setting("IMGPIPE_MAX_PIXELS", 100_000_000, whole_number(0, "pixels"), "Images of more pixels are refused, before any is decoded; 0 accepts all. Baseline JPEGs count with what is decoded of them.")

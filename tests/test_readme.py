@@ -54,5 +54,5 @@ def _codes():
         errors.HookFailed,
     )
     # reserved: nothing raises them yet, so the README does not say that they happen
-    reserved = {"opted-out", "timed-out"}
+    reserved = {"timed-out"}
     return [code for kind in kinds for code in kind.codes if code not in reserved]

@@ -24,6 +24,7 @@ from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.limits import check_early, check_header
 from scrapy_imgpipe.imaging.measures import is_uniform, measure
 from scrapy_imgpipe.imaging.metadata import end_of_image, strip, trailing_bytes
+from scrapy_imgpipe.imaging.metadata.datamining import data_mining
 from scrapy_imgpipe.imaging.plan import (
     DEFAULT_FORMATS,
     FULL,
@@ -56,6 +57,7 @@ __all__ = [
     "check_head",
     "check_header",
     "check_size",
+    "data_mining",
     "encode_jpeg",
     "end_of_image",
     "exif",

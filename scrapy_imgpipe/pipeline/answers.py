@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.compat import translate
 from scrapy_imgpipe.errors import DownloadFailed, SourceRejected
+from scrapy_imgpipe.optouts import TDM, refused_by_robots_tag, refused_by_tdm_header
 
 if TYPE_CHECKING:
-    from scrapy.http import Response
+    from scrapy.http import Headers, Response
 
 _REDIRECTS = range(300, 400)
 
@@ -51,6 +52,30 @@ def check_bytes(count: int, least: int, most: int) -> None:
     else:
         return
     raise translate(SourceRejected(msg, code))
+
+
+def check_permission(response: Response, words: frozenset[str]) -> None:
+    """Refuse an image whose response says that it is not for us.
+
+    Raises:
+        FileException: ours, ``opted-out``.
+    """
+    sent = response.request.headers if response.request is not None else {}
+    agent = (sent.get("User-Agent") or b"").decode("latin-1")
+    said = said_no(response.headers, words, agent)
+    if said:
+        raise translate(SourceRejected(said, "opted-out"))
+
+
+def said_no(headers: Headers, words: frozenset[str], user_agent: str) -> str:
+    """Return in which words *headers* say that an image is not for us; empty where not."""
+    values = [value.decode("latin-1") for value in headers.getlist("X-Robots-Tag")]
+    directive = refused_by_robots_tag(values, words, user_agent)
+    if directive:
+        return f"Not for us: X-Robots-Tag says {directive}"
+    values = [value.decode("latin-1") for value in headers.getlist("TDM-Reservation")]
+    reserved = TDM in words and refused_by_tdm_header(values)
+    return "Not for us: TDM-Reservation says 1" if reserved else ""
 
 
 def refusal(response: Response, statuses: Collection[int]) -> Refusal | None:

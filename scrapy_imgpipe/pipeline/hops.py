@@ -7,6 +7,7 @@ come than a new connection costs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary, ref
 
@@ -18,7 +19,10 @@ from scrapy_imgpipe import imaging, stats
 from scrapy_imgpipe.compat.downloader import TICKET, watch_hops
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.guards import HostRules, check_url
+from scrapy_imgpipe.optouts import TDM
+from scrapy_imgpipe.pipeline.answers import said_no
 from scrapy_imgpipe.pipeline.neighbourhood import Neighbourhood
+from scrapy_imgpipe.pipeline.reservations import Reservations
 from scrapy_imgpipe.probe import Prober
 
 if TYPE_CHECKING:
@@ -46,25 +50,36 @@ _WITH_HOSTS = ("http:", "https:", "ftp:")
 _of_crawl: WeakKeyDictionary[Crawler, ref[Hops]] = WeakKeyDictionary()
 
 
-class Watch:
-    """What is to be looked at in one download, and what was seen.
+@dataclass(frozen=True, slots=True)
+class WatchRules:
+    """What a download is judged by while it comes in.
 
-    Args:
+    Attributes:
         options: of the pipeline.
-        rules: for hosts.
+        hosts: that may be asked.
+        opt_out: words of ``IMGPIPE_OPT_OUT``.
         plan: whose limits count.
-        work: what is known of the request.
         whole: whether images are decoded at full scale in any case.
     """
 
-    def __init__(
-        self, options: Options, rules: HostRules, plan: imaging.Plan, work: Work, *, whole: bool
-    ) -> None:
-        self.options = options
+    options: Options
+    hosts: HostRules
+    opt_out: frozenset[str]
+    plan: imaging.Plan
+    whole: bool
+
+
+class Watch:
+    """What was seen of one download.
+
+    Args:
+        rules: that it is judged by.
+        work: what is known of the request.
+    """
+
+    def __init__(self, rules: WatchRules, work: Work) -> None:
         self.rules = rules
         self.work = work
-        self._plan = plan
-        self._whole = whole
         self.begin()
 
     def begin(self) -> None:
@@ -83,7 +98,7 @@ class Watch:
             return self.received > WORTH_STOPPING
         return self.told - self.received > WORTH_STOPPING
 
-    def headers_came(self, headers: Any, told: int | None) -> None:
+    def headers_came(self, headers: Any, told: int | None, user_agent: str) -> None:
         """Look at what headers tell.
 
         Raises:
@@ -92,7 +107,13 @@ class Watch:
         self.told = told
         encoding = headers.get("Content-Encoding", b"identity").strip().lower()
         self._encoded = encoding not in {b"", b"identity"}
-        most = self.options.max_bytes
+        said = said_no(headers, self.rules.opt_out, user_agent) if self.rules.opt_out else ""
+        if said:
+            self.refused = SourceRejected(said, "opted-out")
+            if told is not None and self._worth_stopping:
+                raise StopDownload(fail=False)
+            return
+        most = self.rules.options.max_bytes
         if most and told is not None and told > most:
             self._refuse(SourceRejected(f"{told} bytes are announced (> {most})", "too-many-bytes"))
 
@@ -103,7 +124,9 @@ class Watch:
             StopDownload: it cannot become an image.
         """
         self.received += len(data)
-        most = self.options.max_bytes
+        if self.refused is not None:
+            return
+        most = self.rules.options.max_bytes
         if most and self.received > most:
             self._refuse(
                 SourceRejected(f"More than {most} bytes came, and no end", "too-many-bytes")
@@ -123,9 +146,9 @@ class Watch:
             self._prober = None
 
     def _look(self, prober: Prober) -> None:
-        imaging.check_early(prober, self._plan, whole=self._whole)
+        imaging.check_early(prober, self.rules.plan, whole=self.rules.whole)
         if prober.done and prober.format is None:
-            imaging.check_head(self._head, self._plan.formats)
+            imaging.check_head(self._head, self.rules.plan.formats)
 
     def _refuse(self, refused: SourceRejected) -> NoReturn:
         self.refused = refused.with_traceback(None)
@@ -144,6 +167,7 @@ class Hops:
         self._watches: dict[int, Watch] = {}
         self._installed = False
         self.neighbourhood: Neighbourhood = Neighbourhood.of(crawler)
+        self._reservations = Reservations.of(crawler)
         crawler.signals.connect(self._headers_received, signals.headers_received)
         crawler.signals.connect(self._bytes_received, signals.bytes_received)
 
@@ -168,32 +192,42 @@ class Hops:
         self._watches[number] = watch
         download = self._crawler.engine.download_async
         try:
+            if TDM in watch.rules.opt_out:
+                await self._reserved(request, watch)
             if self._installed:
                 return await download(request)
             return await self._around(download, request)
         finally:
             del self._watches[number]
 
+    async def _reserved(self, request: Request, watch: Watch) -> None:
+        """Refuse what its site reserves; asked here, where the place of its host is still free."""
+        check_url(request.url, watch.rules.options.allowed_schemes)
+        if request.url.startswith(_WITH_HOSTS):
+            await self.neighbourhood.check(request, watch.rules.hosts)
+        await self._reservations.check(request.url)
+
     async def _around(self, download: Download, request: Request) -> Any:
         watch = self._watches.get(request.meta.get(TICKET, 0))
         if watch is None:
             return await download(request)
-        check_url(request.url, watch.options.allowed_schemes)
+        check_url(request.url, watch.rules.options.allowed_schemes)
         if request.url.startswith(_WITH_HOSTS):
-            await self.neighbourhood.check(request, watch.rules)
+            await self.neighbourhood.check(request, watch.rules.hosts)
         watch.begin()
         limit = request.meta.get("download_maxsize")
         response = await download(request)
         if not isinstance(response, Response):
             return response
-        await self.neighbourhood.check_answer(response, request, watch.rules)
-        if watch.refused is not None and response.status in watch.options.statuses:
-            self._count(watch)
+        await self.neighbourhood.check_answer(response, request, watch.rules.hosts)
+        if watch.refused is not None and response.status in watch.rules.options.statuses:
+            if "download_stopped" in response.flags:
+                self._count(watch)
             watch.work.http_status = response.status
             watch.work.bytes_in += watch.received
             raise watch.refused
         if "Content-Encoding" in response.headers:
-            _bound_growth(request, len(response.body), watch.options.max_bytes, limit)
+            _bound_growth(request, len(response.body), watch.rules.options.max_bytes, limit)
         return response
 
     def _count(self, watch: Watch) -> None:
@@ -206,7 +240,8 @@ class Hops:
         watch = self._watches.get(request.meta.get(TICKET, 0))
         if watch is not None:
             told = body_length if isinstance(body_length, int) and body_length >= 0 else None
-            watch.headers_came(headers, told)
+            agent = (request.headers.get("User-Agent") or b"").decode("latin-1")
+            watch.headers_came(headers, told, agent)
 
     def _bytes_received(self, data: bytes, request: Request) -> None:
         watch = self._watches.get(request.meta.get(TICKET, 0))

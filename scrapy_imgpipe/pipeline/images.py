@@ -30,6 +30,7 @@ from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.index import Index, SqliteIndex
+from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import parse
 from scrapy_imgpipe.pipeline.asking import slot_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
@@ -94,6 +95,7 @@ class ImagesPipeline(Rendering):
         self.renditions: dict[str, imaging.Variant] = self._renditions()
         self.full_image: imaging.Variant | str = self._full_image()
         self._hosts = self._host_rules()
+        self._opt_out = words_of(self.options.opt_out)
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)

@@ -21,11 +21,12 @@ from scrapy.utils.defer import ensure_awaitable
 from scrapy_imgpipe import imaging, tasks
 from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.guards import HostRules, shown_url
-from scrapy_imgpipe.pipeline.answers import check_bytes, refusal
+from scrapy_imgpipe.optouts import DATA_MINING
+from scrapy_imgpipe.pipeline.answers import check_bytes, check_permission, refusal
 from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.finding import Finding
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
-from scrapy_imgpipe.pipeline.hops import Watch
+from scrapy_imgpipe.pipeline.hops import Watch, WatchRules
 from scrapy_imgpipe.pipeline.latest import LatestResults
 from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.promises import Promise, keep, new_promise
@@ -49,6 +50,7 @@ class Rendering(Finding):
     _redirect_hinted = False
     _isolation_hinted = False
     _hosts: HostRules
+    _opt_out: frozenset[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,6 +62,8 @@ class Rendering(Finding):
         refused = refusal(response, self.options.statuses)
         if refused is None:
             check_bytes(len(response.body), self.options.min_bytes, self.options.max_bytes)
+            if self._opt_out:
+                check_permission(response, self._opt_out)
             return
         if refused.redirected and not self.allow_redirects and not self._redirect_hinted:
             self._redirect_hinted = True
@@ -68,7 +72,8 @@ class Rendering(Finding):
 
     def _watch(self, work: Work) -> Watch:
         chain = is_overridden(self, "get_images", "convert_image")
-        return Watch(self.options, self._hosts, self._plan(), work, whole=chain)
+        rules = WatchRules(self.options, self._hosts, self._opt_out, self._plan(), whole=chain)
+        return Watch(rules, work)
 
     def _weights(self, response: Response) -> tuple[int, int]:
         body = getattr(response, "body", b"")  # who overrides media_downloaded takes anything
@@ -82,6 +87,8 @@ class Rendering(Finding):
     ) -> tasks.Saved:
         work, rules, body = self._work(request), self._rules(), response.body
         source = tasks.Source(shown_url(request.url))
+        if DATA_MINING in self._opt_out:
+            await self.workers.run(tasks.check_permission, body)
         if is_overridden(self, "get_images", "convert_image"):
             self._say_who_renders(info)
             made = await self._run_users_chain(response, request, info, item)

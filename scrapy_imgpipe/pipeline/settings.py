@@ -14,6 +14,7 @@ from scrapy.utils.misc import load_object
 from scrapy_imgpipe import imaging, options, paths
 from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.guards import HostRules, network_or_name
+from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
 from scrapy_imgpipe.report import check_report_path
@@ -85,9 +86,15 @@ def _with_steps(variant: imaging.Variant, where: str) -> imaging.Variant:
 
 _STEP = Parser("steps that are there and take their arguments", imaging.step_of)
 
+
+def _parse_known_words(value: object) -> None:
+    words_of(options.OPT_OUT.parse(value))
+
+
 _HOSTS = Parser("host names, addresses or networks", _parse_known_hosts)
 
 _BY_NAME = {
+    "IMGPIPE_OPT_OUT": Parser("True, False or directives", _parse_known_words),
     "IMGPIPE_ALLOWED_HOSTS": _HOSTS,
     "IMGPIPE_BLOCKED_HOSTS": _HOSTS,
     "IMGPIPE_FORMATS": Parser("names of formats that Pillow knows", _parse_known_formats),

@@ -16,6 +16,7 @@ from scrapy_imgpipe.tasks.looking import (
 from scrapy_imgpipe.tasks.making import (
     Prepared,
     Source,
+    check_permission,
     content_of,
     keep,
     make_and_save,
@@ -47,6 +48,7 @@ __all__ = [
     "Saved",
     "Source",
     "Wanted",
+    "check_permission",
     "collect",
     "content_of",
     "convert",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import SourceRejected, StoreFailed
-from scrapy_imgpipe.imaging import measure, render
+from scrapy_imgpipe.imaging import data_mining, measure, render
 from scrapy_imgpipe.records import checksum, stamp
 from scrapy_imgpipe.stores import Linking
 from scrapy_imgpipe.tasks.kinds import Seen, alike, kind_of, kind_of_record
@@ -66,6 +66,17 @@ def make_and_save(data: bytes, source: Source, rules: Rules) -> Saved:
         if linked is not None:
             return linked
     return save(keep(data, source, rules), rules.store)
+
+
+def check_permission(data: bytes) -> None:
+    """Refuse an image whose metadata prohibits data mining.
+
+    Raises:
+        SourceRejected: ``opted-out``.
+    """
+    said = data_mining(data)
+    if said is not None:
+        raise SourceRejected(f"Not for us: its metadata says {said}", "opted-out")
 
 
 def keep(data: bytes, source: Source, rules: Rules) -> Prepared:

@@ -45,6 +45,8 @@ def crawled(request, site, folder):
             "/page.jpg": Answer(b"<!doctype html>" + b"<p>text</p>" * 60_000, **slow),
             "/large.png": Answer(large_png(), **slow),
             "/noise.jpg": Answer(NOISE, **slow),
+            "/art.jpg": Answer(NOISE, headers={"X-Robots-Tag": "noai"}, **slow),
+            "/small-art.jpg": Answer(PICTURE, headers={"X-Robots-Tag": "Scrapy: noai"}),
             "/short.jpg": b"<!doctype html><p>text</p>",
             "/gone.jpg": Answer(b"<!doctype html>" + b"<p>gone</p>" * 60_000, status=404, **slow),
             "/bomb.jpg": Answer(BOMB, headers={"Content-Encoding": "gzip"}),
@@ -60,6 +62,7 @@ def crawled(request, site, folder):
         "IMGPIPE_ALLOWED_HOSTS": ["127.0.0.1"],
         "IMGPIPE_BLOCKED_HOSTS": ["localhost"],
         "IMGPIPE_KEEP_FAILED": True,
+        "IMGPIPE_OPT_OUT": ["noai"],
         "MEDIA_ALLOW_REDIRECTS": True,
     }
     store = folder / f"store-{request.param}"
@@ -82,6 +85,8 @@ def test_each_ends_as_what_it_is(crawled):
         "/page.jpg": "not-an-image",
         "/large.png": "too-many-pixels",
         "/noise.jpg": "not-an-image",
+        "/art.jpg": "opted-out",
+        "/small-art.jpg": "opted-out",
         "/short.jpg": "not-an-image",
         "/gone.jpg": "http-status",
         "/bomb.jpg": "too-many-bytes",
@@ -91,10 +96,11 @@ def test_each_ends_as_what_it_is(crawled):
 
 def test_what_cannot_become_an_image_is_stopped(crawled):
     done, _ = crawled
-    assert done.stats["imgpipe/downloads/stopped"] == 3
+    assert done.stats["imgpipe/downloads/stopped"] == 4
     assert done.stats["imgpipe/bytes/spared"] > 1_000_000
     said = {image["reason"] for image in done.images if image["status"] == "failed"}
     assert "Not an image, but HTML" in said
+    assert "Its Content-Encoding makes more of it than any picture needs" in said
 
 
 def test_a_url_with_a_password_is_downloaded_and_never_shown(crawled):

@@ -265,3 +265,76 @@ def test_a_download_is_stopped_by_what_its_headers_tell(tmp_path):
         assert outcome(crawl, PUBLIC) == "too-many-bytes"
         assert crawl.stats["imgpipe/downloads/stopped"] == 1
         assert crawl.stats["imgpipe/bytes/spared"] == 5000
+
+
+# --- who does not want it ---
+
+NOAI = "http://93.184.216.34/noai.jpg"
+
+
+def answering(**headers):
+    """Answer with a picture and *headers*."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda request: Response(request.url, headers=named, body=jpeg(), request=request)
+
+
+@pytest.mark.parametrize(
+    ("setting", "headers", "code"),
+    [
+        (False, {"X_Robots_Tag": "noai", "TDM_Reservation": "1"}, "stored"),
+        (True, {}, "stored"),
+        (True, {"X_Robots_Tag": "noai"}, "opted-out"),
+        (True, {"X_Robots_Tag": "noindex"}, "stored"),
+        ("noindex", {"X_Robots_Tag": "noindex"}, "opted-out"),
+        ("noindex", {"X_Robots_Tag": "noai", "TDM_Reservation": "1"}, "stored"),
+        (True, {"X_Robots_Tag": "otherbot: noai"}, "stored"),
+        (True, {"X_Robots_Tag": "ourbot: noai"}, "opted-out"),
+        (True, {"TDM_Reservation": "1"}, "opted-out"),
+        (["tdm"], {"TDM_Reservation": "1"}, "opted-out"),
+        (["tdm"], {"TDM_Reservation": "0"}, "stored"),
+    ],
+)
+def test_headers_that_opt_out(tmp_path, setting, headers, code):
+    class Ours(ImagesPipeline):
+        def get_media_requests(self, item, info):
+            for request in super().get_media_requests(item, info):
+                yield request.replace(headers={"User-Agent": "ourbot/2.0 (+https://our.example)"})
+
+    with Crawl(tmp_path, {NOAI: answering(**headers)}, Ours, IMGPIPE_OPT_OUT=setting) as crawl:
+        assert outcome(crawl, NOAI) == code
+
+
+def test_reserved_by_a_file_of_the_site_that_is_asked_for_once(tmp_path):
+    site = "http://93.184.216.34"
+    rules = b'[{"location": "/art/*", "tdm-reservation": 1}]'
+    pictures = [f"{site}/{kind}/{n}.jpg" for kind in ("art", "free") for n in range(5)]
+    answers = {**dict.fromkeys(pictures, jpeg()), f"{site}/.well-known/tdmrep.json": rules}
+    with Crawl(tmp_path, answers, IMGPIPE_OPT_OUT=True) as crawl:
+        assert [image["url"] for image in crawl.images(*pictures)] == pictures[5:]
+        assert crawl.outcomes() == {"opted-out": 5, "stored": 5}
+        assert len(crawl.site.asked) == 6
+
+
+@pytest.mark.parametrize("answer", [404, OSError("away"), b"no JSON"], ids=repr)
+def test_a_site_without_such_a_file_reserves_nothing(tmp_path, answer):
+    answers = {PUBLIC: jpeg(), "http://93.184.216.34/.well-known/tdmrep.json": answer}
+    with Crawl(tmp_path, answers, IMGPIPE_OPT_OUT="tdm") as crawl:
+        assert outcome(crawl, PUBLIC) == "stored"
+
+
+@pytest.mark.parametrize("chain", [False, True], ids=["ours", "users-chain"])
+def test_what_the_image_itself_says(tmp_path, chain):
+    class Chained(ImagesPipeline):
+        def get_images(self, *args, **kwargs):
+            yield from super().get_images(*args, **kwargs)
+
+    packet = (
+        b'<x:xmpmeta><rdf:RDF xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/"><rdf:Description '
+        b'plus:DataMining="http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED"/></rdf:RDF></x:xmpmeta>'
+    )
+    answers = {PUBLIC: encoded(noise((10, 10)), "JPEG", xmp=packet), PRIVATE: jpeg()}
+    kind = Chained if chain else ImagesPipeline
+    with Crawl(tmp_path, answers, kind, IMGPIPE_OPT_OUT=True) as crawl:
+        assert (outcome(crawl, PUBLIC), outcome(crawl, PRIVATE)) == ("opted-out", "stored")
+    with Crawl(tmp_path, answers, kind, IMGPIPE_OPT_OUT="noai", IMGPIPE_INDEX="off") as crawl:
+        assert outcome(crawl, PUBLIC) == "stored"

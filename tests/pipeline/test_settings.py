@@ -41,6 +41,7 @@ WRONG = {
     "IMGPIPE_PRIVATE_ADDRESSES": ["yes", False, ["deny"]],
     "IMGPIPE_ALLOWED_HOSTS": [7, "a b", ["10.0.0.0/99"], [None], {"a": 1}, ["http://a.example/"]],
     "IMGPIPE_BLOCKED_HOSTS": [7, "a b", ["10.0.0.1/8"], [""], b"a", ["*"]],
+    "IMGPIPE_OPT_OUT": [7, "no ai", ["noai", 7], {"noai": 1}, b"noai", ["noai: 1"]],
     "IMGPIPE_MIN_BYTES": [-1, "few", 1.5, True],
     "IMGPIPE_MAX_BYTES": [-1, "5e7", 1.5, True],
     "IMGPIPE_MAX_PIXELS": [-1, "5e7", 1.5, True],
@@ -396,6 +397,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_PRIVATE_ADDRESSES": "DENY",
         "IMGPIPE_ALLOWED_HOSTS": "shop.example, 10.0.0.0/8",
         "IMGPIPE_BLOCKED_HOSTS": "",
+        "IMGPIPE_OPT_OUT": "noai, TDM",
         "IMGPIPE_MIN_BYTES": "1",
         "IMGPIPE_MAX_BYTES": "200",
         "IMGPIPE_MAX_PIXELS": "300",
@@ -439,6 +441,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert read.formats == ("JPEG", "PNG")
     assert read.private_addresses == "deny"
     assert (read.allowed_hosts, read.blocked_hosts) == (("shop.example", "10.0.0.0/8"), ())
+    assert pipeline._opt_out == {"noai", "tdm"}
     assert read.limits == (1, 200, 300, 4, 5.5, 6)
     assert read.statuses == (200, 203)
     assert (read.referer, read.allow_offsite) == (True, True)
