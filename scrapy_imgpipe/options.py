@@ -207,6 +207,7 @@ class Options:
     max_frames: int = _setting("IMGPIPE_MAX_FRAMES", 0, whole_number(0, "frames"), "Animations and files of more frames or pages are refused; 0 accepts all.")
     max_aspect_ratio: float = _setting("IMGPIPE_MAX_ASPECT_RATIO", 0, RATIO, "Images whose longer side is more times the shorter one are refused; 0 accepts all.")
     min_side: int = _setting("IMGPIPE_MIN_SIDE", 0, whole_number(0, "pixels"), "Images with a shorter side than this are refused.")
+    retries: int = _setting("IMGPIPE_RETRIES", 2, whole_number(0, "times"), "How often an image that came broken is downloaded once more, after a pause that doubles; not where the same bytes come again, nor with `RETRY_ENABLED = False`.")
     statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
     referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, as `REFERRER_POLICY` allows.")
     allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")

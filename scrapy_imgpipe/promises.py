@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeAlias
 
-from scrapy.utils.asyncio import is_asyncio_available
+from scrapy.utils.asyncio import call_later, is_asyncio_available
 from twisted.internet.defer import Deferred
 
 #: Awaitable, each in its own world.
@@ -32,6 +32,13 @@ def keep(promise: Promise, value: object) -> None:
             promise.callback(value)
     elif not promise.done():
         promise.set_result(value)
+
+
+async def pause(seconds: float) -> None:
+    """Wait for *seconds*, and let others go on."""
+    promise = new_promise()
+    call_later(seconds, keep, promise, None)
+    await promise
 
 
 def breach(promise: Promise, error: BaseException) -> None:

@@ -29,6 +29,9 @@ STOPPED = "imgpipe/downloads/stopped"
 #: Bytes of them that did not come, as far as their length was told.
 BYTES_SPARED = "imgpipe/bytes/spared"
 
+#: Downloads that were made once more, for what had come was broken.
+RETRIES = "imgpipe/retries"
+
 _SAVED = ("stored", "cached")
 _FRESH = ("up-to-date", "revalidated")
 _MEGA = 1_000_000

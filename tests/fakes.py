@@ -73,7 +73,12 @@ class Crawl:
     ) -> None:
         self.store = Path(store)
         self.site = FakeSite(answers or {})
-        settings = {"IMAGES_STORE": str(store), "EXTENSIONS_BASE": {}, **settings}
+        settings = {
+            "IMAGES_STORE": str(store),
+            "EXTENSIONS_BASE": {},
+            "IMGPIPE_RETRIES": 0,  # tests count requests; those that are about retries say so
+            **settings,
+        }
         self.crawler = get_crawler(DefaultSpider, settings)
         self.crawler.spider = self.crawler._create_spider()
         self.crawler.engine = SimpleNamespace(  # type: ignore[assignment]

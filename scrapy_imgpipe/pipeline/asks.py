@@ -41,6 +41,7 @@ class Work:
         last_modified: validator that came with the response.
         http_status: of the response; 0 before.
         known: whether the index knows how it ended.
+        broken: MD5 of each body that came and was broken.
         content: MD5 of its body, while no other one of it is rendered.
         bytes_in: of the body.
         attempts: requests that were sent, redirects and retries included.
@@ -62,6 +63,7 @@ class Work:
     last_modified: str = ""
     http_status: int = 0
     known: bool = False
+    broken: list[str] = field(default_factory=list)
     content: str = ""
     bytes_in: int = 0
     attempts: int = 0

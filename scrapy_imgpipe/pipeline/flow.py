@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
     from scrapy_imgpipe.pipeline.hops import Hops, Watch
     from scrapy_imgpipe.pipeline.priorities import Priorities
+    from scrapy_imgpipe.pipeline.retries import Retries
     from scrapy_imgpipe.pipeline.turns import Turns
 
 _logger = logging.getLogger(__name__)
@@ -85,12 +86,16 @@ _FIRST = _First()
 #: What :meth:`SourceFlow._fetched` gives where the origin says that nothing has changed.
 _UNCHANGED = {"status": "unchanged"}
 
+#: What it gives where what came is broken, and may not be if it comes once more.
+_AGAIN = {"status": "again"}
+
 
 class SourceFlow(Asking):
     """The part of the pipeline that turns requests into results."""
 
     turns: Turns
     hops: Hops
+    retries: Retries
     priorities: Priorities
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -177,7 +182,10 @@ class SourceFlow(Asking):
                 result = await self._looked_up(request, info, item)
             while not result:
                 result, swallowed = await self._fetched(fingerprint, request, info, item)
-                if result is _UNCHANGED:
+                if result is _AGAIN:
+                    await self.retries.wait(self._work(request))
+                    result = None
+                elif result is _UNCHANGED:
                     result = await self._renewed(request, info, item)
                 elif not result:
                     break
@@ -232,7 +240,7 @@ class SourceFlow(Asking):
         self, fingerprint: bytes, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> tuple[Any, Exception | None]:
         """Return a result, and beside it the error where ``media_failed`` swallowed one."""
-        downloaded = False
+        downloaded, response = False, None
         ticket = self.priorities.ticket_for(fingerprint, request)
         work = self._work(request)
         try:
@@ -249,6 +257,8 @@ class SourceFlow(Asking):
             ), None
         except Exception as caught:  # noqa: BLE001 - the user's hook decides
             error = judged(caught, downloaded=downloaded)
+            if await self.retries.may_help(error, response, request, work):
+                return _AGAIN, None
             failure: Failure = Failure(caught)  # type: ignore[no-untyped-call]
             failure.imgpipe_downloaded = downloaded  # type: ignore[attr-defined]
             hook: Callable[..., Any] = self.media_failed

@@ -30,7 +30,6 @@ from scrapy_imgpipe import imaging, options, paths, stats, tasks
 from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.index import Index, SqliteIndex
-from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import parse
 from scrapy_imgpipe.pipeline.asking import slot_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
@@ -42,6 +41,7 @@ from scrapy_imgpipe.pipeline.places import index_path
 from scrapy_imgpipe.pipeline.priorities import Priorities
 from scrapy_imgpipe.pipeline.rendering import Rendering
 from scrapy_imgpipe.pipeline.reporting import Reporting
+from scrapy_imgpipe.pipeline.retries import Retries
 from scrapy_imgpipe.pipeline.turns import Turns
 from scrapy_imgpipe.store_adapter import FileSystemFilesStore
 from scrapy_imgpipe.workers import Workers
@@ -94,8 +94,7 @@ class ImagesPipeline(Rendering):
         self._check_names()
         self.renditions: dict[str, imaging.Variant] = self._renditions()
         self.full_image: imaging.Variant | str = self._full_image()
-        self._hosts = self._host_rules()
-        self._opt_out = words_of(self.options.opt_out)
+        self._hosts, self._opt_out = self._guards()
         self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
@@ -110,6 +109,7 @@ class ImagesPipeline(Rendering):
         )
         self._has_http_cache = crawler.settings.getbool("HTTPCACHE_ENABLED")
         self.turns: Turns = Turns.of(crawler, self.options.budget)
+        self.retries: Retries = Retries(crawler, self.workers, self.options.retries)
         self.hops: Hops = Hops.of(crawler)
         self.priorities: Priorities = Priorities(self.turns)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)

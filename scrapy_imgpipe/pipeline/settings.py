@@ -141,12 +141,14 @@ class Configured(ImagesPipeline):
             return imaging.extension_of(output_format(source, wanted.format))
         return imaging.extension_of(source or "JPEG") if wanted == SOURCE else ".jpg"
 
-    def _host_rules(self) -> HostRules:
-        return HostRules(
+    def _guards(self) -> tuple[HostRules, frozenset[str]]:
+        """Return which hosts may be asked, and which ways to say no are honoured."""
+        hosts = HostRules(
             tuple(map(network_or_name, self.options.allowed_hosts)),
             tuple(map(network_or_name, self.options.blocked_hosts)),
             self.options.private_addresses,
         )
+        return hosts, words_of(self.options.opt_out)
 
     @property
     def measures(self) -> tuple[imaging.Measure, ...]:

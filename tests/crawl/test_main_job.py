@@ -32,7 +32,7 @@ WARNED = {
     **dict.fromkeys(REDIRECTS, "HTTP status 301"),
 }
 REJECTED = {
-    "/page.jpg": "Not an image of any known format",
+    "/page.jpg": "Not an image, but HTML",
     "/script.jpg": "Image format EPS is not allowed",
     "/tiny.jpg": "Image too small (10x40 < 20x0)",
 }

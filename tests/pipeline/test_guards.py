@@ -338,3 +338,51 @@ def test_what_the_image_itself_says(tmp_path, chain):
         assert (outcome(crawl, PUBLIC), outcome(crawl, PRIVATE)) == ("opted-out", "stored")
     with Crawl(tmp_path, answers, kind, IMGPIPE_OPT_OUT="noai", IMGPIPE_INDEX="off") as crawl:
         assert outcome(crawl, PUBLIC) == "stored"
+
+
+# --- what comes broken ---
+
+WHOLE = jpeg((200, 150))
+
+
+def in_turn(*bodies: bytes):
+    """Answer with each of *bodies* in turn, and the last one for ever."""
+    left = list(bodies)
+    return lambda request: Response(
+        request.url, body=left.pop(0) if left[1:] else left[0], request=request
+    )
+
+
+@pytest.mark.parametrize(
+    ("bodies", "retries", "asked", "code"),
+    [
+        ([WHOLE[:4000], WHOLE], 2, 2, "stored"),
+        ([WHOLE[:4000], WHOLE[:5000], WHOLE], 2, 3, "stored"),
+        ([WHOLE[:4000], WHOLE[:5000], WHOLE], 1, 2, "broken"),
+        ([WHOLE[:4000], WHOLE], 0, 1, "broken"),
+        ([WHOLE[:4000]], 5, 2, "broken"),
+        ([b"no image"], 5, 1, "not-an-image"),
+    ],
+)
+def test_what_came_broken_is_downloaded_once_more(tmp_path, bodies, retries, asked, code):
+    settings = {"IMGPIPE_RETRIES": retries, "IMGPIPE_REPORT": str(tmp_path / "report.jsonl")}
+    with Crawl(tmp_path / "store", {PUBLIC: in_turn(*bodies)}, **settings) as crawl:
+        assert outcome(crawl, PUBLIC) == code
+        assert len(crawl.site.asked) == asked
+        assert crawl.stats.get("imgpipe/retries", 0) == asked - 1
+    (row,) = (json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines())
+    assert (row["outcome"], row["attempts"]) == (code, 0)  # nothing reached a real downloader
+
+
+def test_retries_may_be_switched_off_with_scrapys_setting(tmp_path):
+    settings = {"IMGPIPE_RETRIES": 2, "RETRY_ENABLED": False}
+    with Crawl(tmp_path, {PUBLIC: in_turn(WHOLE[:4000], WHOLE)}, **settings) as crawl:
+        assert outcome(crawl, PUBLIC) == "broken"
+
+
+def test_a_download_under_way_is_joined_while_it_is_tried_again(tmp_path):
+    answers = {PUBLIC: in_turn(WHOLE[:4000], WHOLE)}
+    with Crawl(tmp_path, answers, IMGPIPE_RETRIES=1) as crawl:
+        items = crawl.process({"image_urls": [PUBLIC]}, {"image_urls": [PUBLIC]})
+        assert [len(item["images"]) for item in items] == [1, 1]
+        assert crawl.outcomes() == {"stored": 1, "joined": 1}

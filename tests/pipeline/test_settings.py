@@ -42,6 +42,7 @@ WRONG = {
     "IMGPIPE_ALLOWED_HOSTS": [7, "a b", ["10.0.0.0/99"], [None], {"a": 1}, ["http://a.example/"]],
     "IMGPIPE_BLOCKED_HOSTS": [7, "a b", ["10.0.0.1/8"], [""], b"a", ["*"]],
     "IMGPIPE_OPT_OUT": [7, "no ai", ["noai", 7], {"noai": 1}, b"noai", ["noai: 1"]],
+    "IMGPIPE_RETRIES": [-1, "often", 1.5, True],
     "IMGPIPE_MIN_BYTES": [-1, "few", 1.5, True],
     "IMGPIPE_MAX_BYTES": [-1, "5e7", 1.5, True],
     "IMGPIPE_MAX_PIXELS": [-1, "5e7", 1.5, True],
@@ -380,7 +381,7 @@ def test_key_for_pipe_answers_as_scrapys(tmp_path):
 def test_none_means_that_a_setting_is_not_set(tmp_path):
     names = [*WRONG, *(f"MYPIPELINE_{name}" for name in WRONG)]
     pipeline = Crawl(tmp_path, {}, MyPipeline, **dict.fromkeys(names)).pipeline
-    assert pipeline.options == Crawl(tmp_path).pipeline.options
+    assert pipeline.options == Crawl(tmp_path, IMGPIPE_RETRIES=None).pipeline.options
     assert (pipeline.expires, pipeline.min_width, pipeline.thumbs) == (90, 0, {})
 
 
@@ -398,6 +399,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_ALLOWED_HOSTS": "shop.example, 10.0.0.0/8",
         "IMGPIPE_BLOCKED_HOSTS": "",
         "IMGPIPE_OPT_OUT": "noai, TDM",
+        "IMGPIPE_RETRIES": "4",
         "IMGPIPE_MIN_BYTES": "1",
         "IMGPIPE_MAX_BYTES": "200",
         "IMGPIPE_MAX_PIXELS": "300",
@@ -442,6 +444,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert read.private_addresses == "deny"
     assert (read.allowed_hosts, read.blocked_hosts) == (("shop.example", "10.0.0.0/8"), ())
     assert pipeline._opt_out == {"noai", "tdm"}
+    assert read.retries == 4
     assert read.limits == (1, 200, 300, 4, 5.5, 6)
     assert read.statuses == (200, 203)
     assert (read.referer, read.allow_offsite) == (True, True)
