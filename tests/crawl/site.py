@@ -36,6 +36,7 @@ class Answer:
         drips: pieces that the body is sent in, with a short pause after each.
         reset: the connection is reset in place of any answer.
         gate: the answer is held back until this is set.
+        raw: sent as it is in place of any answer, and then the connection ends.
         etag: validator; who asks with it gets a 304 without a body.
     """
 
@@ -46,6 +47,7 @@ class Answer:
     drips: int = 1
     reset: bool = False
     gate: Gate | None = None
+    raw: bytes = b""
     etag: str = ""
 
 
@@ -176,13 +178,23 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.gate is not None:
             answer.gate.wait(HELD_SECONDS)
         if answer.reset:
-            # Linger on, for zero seconds: close() sends RST and not FIN.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._reset()
+        elif answer.raw:
             self.close_connection = True
-            self.rfile.close()
-            self.wfile.close()
-            self.connection.close()
-            return
+            self._count_out()
+            self.wfile.write(answer.raw)
+        else:
+            self._send_whole(answer)
+
+    def _reset(self) -> None:
+        # Linger on, for zero seconds: close() sends RST and not FIN.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.rfile.close()
+        self.wfile.close()
+        self.connection.close()
+
+    def _send_whole(self, answer: Answer) -> None:
         if answer.etag and self.headers.get("If-None-Match") == answer.etag:
             answer = Answer(status=304, headers=answer.headers, etag=answer.etag)
         self.send_response(answer.status)
