@@ -9,7 +9,8 @@ Does as little per request as a server can, for it shares the cores with the cra
 ``--latency-ms`` lets each image wait, and has the transfers counted that are open at
 once: ``/transfers`` tells the most of them since it was last asked. ``--hosts`` serves
 on 127.0.0.1, 127.0.0.2 and so on, each a host of its own to a crawler; Linux has all
-of 127.0.0.0/8 on loopback.
+of 127.0.0.0/8 on loopback. ``--rate-kib`` lets each connection have so many KiB a second,
+and ``/sent`` tells how many bytes of bodies went out since it was last asked.
 """
 
 from __future__ import annotations
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
 PAGE = "/page"
 """The one page a crawl starts from."""
 
-_TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
+_TYPES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".html": "image/jpeg",  # as servers say that send a page in place of an image
+    ".mp4": "image/jpeg",
+}
+SLICE = 16 << 10
+"""Bytes that a slow server sends at a time."""
+
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -144,6 +154,39 @@ class LateProtocol(ImageProtocol):
             self.count.end(self.host)
 
 
+class SlowProtocol(ImageProtocol):
+    """Lets each connection have a part of the line, and counts what went out."""
+
+    rate = 0.0  # bytes a second; set once, before the first connection
+    sent = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send one answer after the other."""
+        super().connection_made(transport)
+        self.free_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Tell what was sent, or answer as ever."""
+        if data.startswith(b"GET /sent "):
+            self._send(*as_answer(str(SlowProtocol.sent).encode(), "text/plain"))
+            SlowProtocol.sent = 0
+        else:
+            super().data_received(data)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self.free_at = max(self.free_at, loop.time() + LateProtocol.latency_s)
+        for start in range(0, max(len(body), 1), SLICE):
+            piece = body[start : start + SLICE]
+            loop.call_at(self.free_at, self._send_slice, head if not start else b"", piece)
+            self.free_at += len(piece) / SlowProtocol.rate
+
+    def _send_slice(self, head: bytes, piece: bytes) -> None:
+        if not self.transport.is_closing():
+            self._send(head, piece)
+            SlowProtocol.sent += len(piece)
+
+
 def as_answer(body: bytes, content_type: str) -> tuple[bytes, bytes]:
     """Return head and body of a 200 response."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -165,11 +208,13 @@ def address(host: int) -> str:
     return f"127.0.0.{host + 1}"
 
 
-async def serve(folder: Path, hosts: int, latency_s: float) -> None:
+async def serve(folder: Path, hosts: int, latency_s: float, rate: float) -> None:
     """Serve *folder* until standard input ends."""
     answers, count = load(folder), TransferCount()
-    LateProtocol.latency_s = latency_s
+    LateProtocol.latency_s, SlowProtocol.rate = latency_s, rate
     protocol = LateProtocol if latency_s else ImageProtocol
+    if rate:
+        protocol = SlowProtocol
     loop = asyncio.get_running_loop()
     port = 0  # any that is free, then the same for all
     for i in range(hosts):
@@ -197,6 +242,10 @@ class ServerAddress:
         """
         return Transfers(*json.loads(self._ask("/transfers")))
 
+    def sent(self) -> int:
+        """Return how many bytes of bodies a slow server has sent since this was last asked."""
+        return int(self._ask("/sent"))
+
     def _ask(self, path: str) -> bytes:
         with urlopen(f"{self.base}{path}", timeout=10) as response:
             answer: bytes = response.read()
@@ -204,10 +253,12 @@ class ServerAddress:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, hosts: int = 1, latency_ms: float = 0.0) -> Iterator[ServerAddress]:
+def serving(
+    folder: Path, *, hosts: int = 1, latency_ms: float = 0.0, rate_kib: float = 0.0
+) -> Iterator[ServerAddress]:
     """Run the server of *folder* as a child process for the time of the block."""
     command = [sys.executable, __file__, str(folder)]
-    command += [f"--hosts={hosts}", f"--latency-ms={latency_ms}"]
+    command += [f"--hosts={hosts}", f"--latency-ms={latency_ms}", f"--rate-kib={rate_kib}"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -224,8 +275,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--hosts", type=int, default=1)
     parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--rate-kib", type=float, default=0.0)
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.folder, arguments.hosts, arguments.latency_ms / 1000))
+    rate = arguments.rate_kib * 1024
+    asyncio.run(serve(arguments.folder, arguments.hosts, arguments.latency_ms / 1000, rate))
 
 
 if __name__ == "__main__":
