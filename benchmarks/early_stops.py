@@ -63,7 +63,7 @@ def main(arguments: Namespace) -> None:
     with serving(studio.folder, latency_ms=LATENCY_MS, rate_kib=RATE_KIB) as server:
         good = photos.urls(server.base, count * 6 // 10)
         bad = [f"{server.base}{others[i % len(others)]}?copy={i}" for i in range(count * 4 // 10)]
-        urls = sorted(good + bad, key=lambda url: hash_of(url))
+        urls = sorted(good + bad, key=hash_of)
 
         def job_for(rival: Rival, store: str) -> CrawlJob:
             page, warm_up = server.base + PAGE, photos.urls(server.base, 1)[0] + "&warm"
@@ -78,9 +78,8 @@ def main(arguments: Namespace) -> None:
                 runs[rival.label].append(run)
                 sent.setdefault(rival.label, []).append(server.sent())
                 expect(run, rival, len(good))
-    print(
-        f"{len(good)} photos ({photos.describe()}), {len(bad)} others; {RATE_KIB} KiB/s, {LATENCY_MS} ms"
-    )
+    print(f"{len(good)} photos ({photos.describe()}), {len(bad)} others;")
+    print(f"each connection {RATE_KIB} KiB/s, {LATENCY_MS} ms before an answer")
     print_rivals(runs, COLUMNS[:4])
     for label, counts in sent.items():
         print(f"{label:18}  {median(counts) / 1e6:.1f} MB sent")
