@@ -75,11 +75,13 @@ def test_each_fault_costs_one_source(site, tmp_path, mode):
     done = crawl(tmp_path, page, store=store, mode=mode, **settings).went_well()
     held.set()
     wanted = {site.url(path): code for path, (_, code) in told.items()}
-    if mode == "none":  # httpx takes what follows the told length for an error
-        wanted[site.url("/told-less.jpg")] = "download-failed"
     wanted[site.refusing_url] = "download-failed"
     rows = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
-    assert {row["url"]: row["outcome"] for row in rows} == wanted
-    assert len(rows) == len(done.images) == len(wanted)
+    ended = {row["url"]: row["outcome"] for row in rows}
+    if mode == "none":  # some versions of httpx take what follows the told length for an error
+        assert ended.pop(site.url("/told-less.jpg")) in {"broken", "download-failed"}
+        del wanted[site.url("/told-less.jpg")]
+    assert ended == wanted
+    assert len(rows) == len(done.images) == len(told) + 1
     stored = files(store).values()
     assert [data for data in stored if data[:2] == b"\xff\xd8"] == [PICTURE] * 4

@@ -1,0 +1,185 @@
+"""Limits of pixels, shapes and frames: told by the header, before a pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import pytest
+from PIL import Image
+
+from scrapy_imgpipe.errors import ImageBroken, SourceRejected
+from scrapy_imgpipe.imaging import Plan, Variant, check_early, check_head, render
+from scrapy_imgpipe.imaging import decode as decoding
+from scrapy_imgpipe.probe import Prober
+from tests.pictures import encoded, noise
+
+EMPTY_TEXT = b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")
+SMALL = Variant("small", 40, 40)
+
+
+def refusal(data: bytes, plan: Plan) -> str:
+    with pytest.raises(SourceRejected) as caught:
+        render(data, plan)
+    return caught.value.code
+
+
+def animation(kind: str, frames: int) -> bytes:
+    first, *others = (noise((20, 10)) for _ in range(frames))
+    return encoded(first, kind, save_all=True, append_images=others)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM"])
+def test_pixels(kind):
+    data = encoded(noise((40, 25)), kind, **({"progressive": True} if kind == "JPEG" else {}))
+    assert render(data, Plan(max_pixels=1000))
+    assert render(data, Plan(max_pixels=0))
+    assert refusal(data, Plan(max_pixels=999)) == "too-many-pixels"
+
+
+def test_a_baseline_jpeg_counts_with_what_is_decoded_of_it():
+    picture = noise((800, 600))
+    baseline, progressive = encoded(picture), encoded(picture, progressive=True)
+    plan = Plan((SMALL,), max_pixels=800 * 600 // 64)
+    assert [picture.width for picture in render(baseline, plan)] == [800, 40]
+    assert refusal(progressive, plan) == "too-many-pixels"
+    assert refusal(baseline, Plan((SMALL,), max_pixels=800 * 600 // 64 - 1)) == "too-many-pixels"
+    assert refusal(baseline, Plan((Variant("large", 700),), max_pixels=9999)) == "too-many-pixels"
+    grey = encoded(picture.convert("L"))
+    assert refusal(grey, plan) == "too-many-pixels"
+
+
+def test_pillows_own_limit_counts_where_somebody_has_lowered_it(monkeypatch):
+    data = encoded(noise((40, 25)), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 499)
+    assert refusal(data, Plan()) == "too-many-pixels"
+    assert refusal(data, Plan(max_pixels=0)) == "too-many-pixels"
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    assert render(data, Plan())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert render(data, Plan())
+
+
+@pytest.mark.filterwarnings("error")
+def test_more_pixels_than_pillow_allows():
+    side = 13_400  # 179,560,000 pixels; Pillow refuses more than 178,956,970
+    data = encoded(Image.new("1", (side, side)), "PNG")
+    assert refusal(data, Plan()) == "too-many-pixels"
+    assert decoding.open_image(data, ("PNG",), side * side).size == (side, side)
+    with pytest.raises(SourceRejected):
+        decoding.open_image(data)
+
+
+def test_shapes():
+    lying, standing = encoded(noise((60, 20)), "PNG"), encoded(noise((20, 60)), "PNG")
+    for data in (lying, standing):
+        assert render(data, Plan(max_aspect_ratio=3, min_side=20))
+        assert refusal(data, Plan(max_aspect_ratio=2.99)) == "aspect-ratio"
+        assert refusal(data, Plan(min_side=21)) == "too-small"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_frames(kind):
+    data = animation(kind, 5)
+    assert render(data, Plan(max_frames=5))
+    assert render(data, Plan(max_frames=0))
+    assert refusal(data, Plan(max_frames=4)) == "too-many-pixels"
+    assert render(encoded(noise((20, 10)), kind), Plan(max_frames=1))
+
+
+def test_what_is_stored_is_mended_under_any_limit():
+    data = encoded(noise((40, 25)))
+    plan = Plan((SMALL,), max_pixels=1, min_side=100, max_aspect_ratio=1, max_frames=0)
+    assert render(data, plan, only={"small"})
+
+
+# --- while it comes in ---
+
+
+def early(data: bytes, plan: Plan, **options) -> tuple[str, int]:
+    """Return why *data* is refused while it comes in, byte by byte, and after how many."""
+    prober = Prober()
+    for count in range(len(data)):
+        prober.feed(data[count : count + 1])
+        try:
+            check_early(prober, plan, **options)
+        except SourceRejected as refused:
+            return refused.code, count
+    return "", len(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF"])
+def test_early_is_before_the_pixels_and_as_at_the_end(kind):
+    data = encoded(noise((90, 60)), kind, **({"progressive": True} if kind == "JPEG" else {}))
+    for plan in (
+        Plan(max_pixels=5399),
+        Plan(min_side=61),
+        Plan(max_aspect_ratio=1.4),
+        Plan(min_width=91, min_height=91),
+        Plan(formats=("GIF",)),
+    ):
+        code, count = early(data, plan, whole=True)
+        assert (code, count < 1000 or kind == "TIFF") == (refusal(data, plan), True)
+    assert early(data, Plan(max_pixels=5400, min_width=60, max_aspect_ratio=1.5))[0] == ""
+
+
+def test_early_is_never_sure_of_what_a_turn_may_mend():
+    data = encoded(noise((90, 60)))
+    assert early(data, Plan(min_height=90))[0] == ""
+    assert early(data, Plan(min_height=91))[0] == "too-small"
+
+
+def test_the_screen_of_a_gif_is_not_its_size():
+    data = encoded(noise((90, 60)), "GIF")
+    assert early(data, Plan(min_side=61)) == ("", len(data))
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"<!doctype html>", "not-an-image"),
+        (b'{"a": 1}', "not-an-image"),
+        (b"\0\0\0\x20ftypisom", "not-an-image"),
+        (b"GIF89a", "format-not-allowed"),
+        (b"\xff\xd8\xff", ""),
+        (b"P6 1 1 255 ", "format-not-allowed"),
+    ],
+)
+def test_heads(head, code):
+    found = ""
+    try:
+        check_head(head, ("JPEG", "PNG"))
+    except SourceRejected as refused:
+        found = refused.code
+    assert found == code
+
+
+def test_a_format_without_signature_may_begin_like_anything():
+    check_head(b"\0\0\2\0", ("JPEG", "TGA"))
+    with pytest.raises(SourceRejected, match="HTML"):
+        check_head(b"<html>", ("JPEG", "TGA"))
+
+
+# --- pieces ---
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff" + bytes(20 << 20),
+        b"\xff\xd8" + b"\xff\xfe\0\2" * (1 << 20),
+        b"\xff\xd8" + b"\xff" * (4 << 20),
+        encoded(noise((10, 10)), "PNG")[:33] + EMPTY_TEXT * (1 << 20),
+        b"GIF89a\x10\0\x10\0\0\0\0" + b"!\xfe\1a\0" * (1 << 20),
+    ],
+    ids=["nuls", "segments", "fill", "chunks", "blocks"],
+)
+def test_a_header_in_too_many_pieces_is_given_up(data):
+    with pytest.raises(ImageBroken, match="too many pieces"):
+        render(data, Plan())
+
+
+def test_as_many_pieces_as_a_file_of_its_length_may_have():
+    picture = io.BytesIO()
+    noise((300, 200)).save(picture, "TIFF", tiffinfo={278: 1})  # a strip for each row
+    assert render(picture.getvalue(), Plan())
