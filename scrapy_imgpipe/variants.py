@@ -5,21 +5,17 @@ Pure: no Pillow and no pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from scrapy_imgpipe.parsers import (
-    BOOLEAN,
-    Parser,
-    one_of,
-    whole_number,
-)
+from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, number, one_of, parse, whole_number
 from scrapy_imgpipe.records import digest
 
 #: Number of the way renditions are made; another one has them made again.
-ENGINE: Final = 3
+ENGINE: Final = 4
 
 #: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
 #: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it, for
@@ -151,14 +147,118 @@ def output_format(source: str, wanted: str) -> str:
     return source if source in OUTPUTS else "PNG"
 
 
+def options_of(form: str) -> Mapping[str, Parser]:
+    """Return the options of format *form*; those of all where the source decides."""
+    return _ALL_OPTIONS if form == SOURCE else OUTPUTS[form].options
+
+
+_ALL_OPTIONS: Final[Mapping[str, Parser]] = MappingProxyType(
+    {
+        **{key: each for form in OUTPUTS.values() for key, each in form.options.items()},
+        # each format stops at its own
+        "effort": whole_number(0, maximum=max(MOST_EFFORT.values())),
+    }
+)
+
+
+def _parse_side(value: Any) -> float:
+    """Accept a side of any length: where a format ends, it is made shorter."""
+    side: float = _SIDE.parse(value)
+    if side == math.inf:
+        raise ValueError
+    return side
+
+
+def _parse_gravity(value: Any) -> Gravity:
+    if isinstance(value, str):
+        word: str = _PLACE.parse(value)
+        return GRAVITIES.get(word, word)
+    x, y = (_SHARE.parse(part) for part in value)
+    return float(x), float(y)
+
+
+def _parse_format(value: Any) -> str:
+    if isinstance(value, str) and value.upper() == "JPG":
+        return "JPEG"
+    word: str = _FORMAT.parse(value)
+    return word
+
+
+def _parse_steps(value: Any) -> tuple[Any, ...]:
+    """Accept names, functions, and dicts of one name to its arguments; found later."""
+    steps = (value,) if isinstance(value, (str, Mapping)) or callable(value) else value
+    if not isinstance(steps, (list, tuple)):
+        raise TypeError
+    for step in steps:
+        named = isinstance(step, str) or (isinstance(step, Mapping) and len(step) == 1)
+        if callable(step) or (step and named):
+            continue
+        raise ValueError
+    return tuple(steps)
+
+
+def _parse_options(value: Any) -> tuple[tuple[str, Any], ...]:
+    """Accept a dict or pairs; options of other formats are none of the encoder's business."""
+    options = dict(value)
+    known = {ALSO.get(key, key): part for key, part in options.items()}
+    if not known.keys() <= _ALL_OPTIONS.keys():
+        raise ValueError
+    return tuple(sorted((key, _ALL_OPTIONS[key].parse(part)) for key, part in known.items()))
+
+
+_SIDE: Final = number(1, math.inf)
+_SHARE: Final = number(0, 1)
+_PLACE: Final = one_of(*GRAVITIES, ENTROPY)
+_FORMAT: Final = one_of(*OUTPUTS, SOURCE)
+
+#: Other words for some keys and options.
+ALSO: Final[Mapping[str, str]] = MappingProxyType(
+    {"optimize": "optimise", "method": "effort", "colors": "colours"}
+)
+
+#: What every rendition says, but for sizes and the options of its format.
+LOOKS: Final[Mapping[str, Parser]] = MappingProxyType(
+    {
+        "fit": one_of(*FITS),
+        "gravity": Parser(
+            "'centre', an edge, a corner ('top-left'), 'entropy' or two shares from 0 to 1",
+            _parse_gravity,
+        ),
+        "enlarge": BOOLEAN,
+        "kernel": one_of(*KERNELS),
+        "format": Parser(f"{', '.join(map(repr, OUTPUTS))} or {SOURCE!r}", _parse_format),
+        "background": COLOUR,
+        "steps": Parser("list of functions, their names, or {name: arguments}", _parse_steps),
+        "metadata": one_of(*METADATA),
+        "frames": whole_number(1, "frames"),
+    }
+)
+
+_FIELDS: Final[Mapping[str, Parser]] = MappingProxyType(
+    {
+        **LOOKS,
+        "width": Parser("number of pixels, 1 or more,", _parse_side),
+        "height": Parser("number of pixels, 1 or more,", _parse_side),
+        "options": Parser(f"dict of options out of {', '.join(_ALL_OPTIONS)}", _parse_options),
+        "target_bytes": whole_number(0, "bytes"),
+    }
+)
+
+# Fields that may be None.
+_OPEN: Final = frozenset({"width", "height", "background"})
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One rendition that is to be made.
 
+    Values are brought to one spelling: a list of steps to a tuple, a dict of options to
+    sorted pairs, ``webp`` to ``WEBP``, ``top`` to its shares.
+
     Attributes:
         name: its key in the settings.
-        width: of its box, in pixels; None for any.
-        height: of its box, in pixels; None for any.
+        width: of its box, in pixels, 1 or more; None for any.
+        height: of its box, in pixels, 1 or more; None for any.
         fit: ``inside`` the box; ``outside``, so that it covers it; ``cover``, and what is
             outside is cut off; ``contain``, and the rest of the box is background; ``fill``,
             whatever becomes of the aspect. Where a side of the box is missing, the last
@@ -172,10 +272,14 @@ class Variant:
         target_bytes: the quality goes down until no more are needed; 0 for any number.
         background: behind transparent parts, red, green and blue, 0-255 each; None keeps
             them transparent where the format can, and is the plan's background elsewhere.
-        steps: functions image -> image, called in this order.
+        steps: functions image -> image, called in this order: those up to the last one that
+            wants the picture at full scale before it is resized, the others behind.
         metadata: what stays of it, one of :data:`METADATA`.
         frames: of an animation that are kept at most, where source and format can; 1 is
             a still picture, the first.
+
+    Raises:
+        SettingError: (a ``ValueError``) a field has a value that cannot be used.
     """
 
     name: str
@@ -192,6 +296,15 @@ class Variant:
     steps: tuple[Step, ...] = ()
     metadata: str = "none"
     frames: int = 1
+
+    def __post_init__(self) -> None:
+        for name, parser in _FIELDS.items():
+            value = getattr(self, name)
+            if value is None and name in _OPEN:
+                continue
+            parsed = parse(parser, f"{name!r} of Variant {self.name!r}", value)
+            if parsed is not value:
+                object.__setattr__(self, name, parsed)
 
     @property
     def digest(self) -> str:

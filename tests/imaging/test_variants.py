@@ -456,3 +456,66 @@ def test_every_field_counts_in_the_digest():
         for strip in ("", "all", "copyright")
     }
     assert len(plans) == 2 * 3 + 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fit": "covr"},
+        {"gravity": "tip"},
+        {"gravity": (0.5, 2)},
+        {"width": -5},
+        {"height": float("nan")},
+        {"width": float("inf")},
+        {"format": "BMP"},
+        {"kernel": "foo"},
+        {"options": {"speed": 9}},
+        {"options": {"quality": 101}},
+        {"options": 80},
+        {"background": (0, 0, 256)},
+        {"steps": 7},
+        {"metadata": "some"},
+        {"frames": 0},
+        {"target_bytes": -1},
+        {"enlarge": "perhaps"},
+    ],
+)
+def test_what_no_variant_can_be_is_said_in_a_sentence(wrong):
+    ((field, value),) = wrong.items()
+    with pytest.raises(
+        ValueError, match=f"^Expected .* for '{field}' of Variant 'v' but"
+    ) as caught:
+        Variant("v", **wrong)
+    assert str(caught.value).endswith(f"{value!r} of type {type(value).__name__}")
+    with pytest.raises(ValueError, match=r"^Expected "):
+        replace(Variant("v"), **wrong)
+
+
+def test_values_are_brought_to_one_spelling():
+    spelt = Variant(
+        "v",
+        "20",
+        fit="COVER",
+        gravity="top",
+        kernel="Box",
+        format="webp",
+        options={"quality": "80", "method": 3},
+        background="#ff0000",
+        steps=[ImageOps.grayscale],
+        metadata="All",
+    )
+    usual = Variant(
+        "v",
+        20,
+        fit="cover",
+        gravity=(0.5, 0.0),
+        kernel="box",
+        format="WEBP",
+        options=(("effort", 3), ("quality", 80)),
+        background=RED,
+        steps=(ImageOps.grayscale,),
+        metadata="all",
+    )
+    assert spelt == usual
+    assert Variant("v", format="jpg", steps=ImageOps.flip).steps == (ImageOps.flip,)
+    assert one(encoded(noisy()), width=20, format="webp", options={"quality": 5}).format == "WEBP"
