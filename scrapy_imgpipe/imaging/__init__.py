@@ -38,8 +38,9 @@ from scrapy_imgpipe.imaging.plan import (
 from scrapy_imgpipe.imaging.ready import READY, Measure, hamming, phash
 from scrapy_imgpipe.imaging.render import render
 from scrapy_imgpipe.imaging.resize import shrink
-from scrapy_imgpipe.imaging.steps import STEPS, step_of
+from scrapy_imgpipe.imaging.steps import STEPS
 from scrapy_imgpipe.imaging.weight import rendering_bytes
+from scrapy_imgpipe.imaging.wishes import step_of
 from scrapy_imgpipe.variants import Variant
 
 __all__ = [

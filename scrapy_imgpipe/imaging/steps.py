@@ -1,29 +1,42 @@
-"""Steps that ship with the package, and how names become steps.
+"""Steps that ship with the package, and how steps are called.
 
-A step is a function image -> image. It gets an upright ``RGB`` image, ``RGBA`` where the
+A step is a function image -> image. It gets an upright image in ``RGB``, ``RGBA`` where the
 rendition keeps transparency, lent for the call: it may change it and give it back. One
-with a true attribute ``before_resize`` gets it at full scale; the others as the rendition
-is about to be encoded.
+with a true attribute ``before_resize`` gets it at full scale, and so do those that stand
+before it; the others as the rendition is about to be encoded. One with a true attribute
+``takes_grey`` gets ``L`` or ``LA`` behind a step that gave it.
+
+Pixels are sRGB. Where the rendition keeps another ICC profile they are as that says, and it
+stands in ``image.info["icc_profile"]``.
 """
 
 from __future__ import annotations
 
 import functools
-import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from PIL import Image, ImageChops, ImageFilter
 from PIL.Image import Resampling, Transpose
 
 from scrapy_imgpipe.errors import HookFailed
+from scrapy_imgpipe.imaging.arguments import checked
 from scrapy_imgpipe.imaging.colour import flatten
-from scrapy_imgpipe.variants import GRAVITIES, Step, name_of_step
+from scrapy_imgpipe.imaging.geometry import Size
+from scrapy_imgpipe.imaging.icc import colour_in
+from scrapy_imgpipe.imaging.marks import Watermark
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP
+from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, number, whole_number
+from scrapy_imgpipe.variants import Step, name_of_step
 
 Colour = tuple[int, int, int]
+
+#: Pixels of a turned picture that any may have; of one that has half as many or more, twice
+#: its own. A square, turned by 45 degrees, has twice its own.
+MOST_TURNED: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +55,13 @@ class Crop:
     right: float = 1.0
     bottom: float = 1.0
     before_resize: ClassVar[bool] = True
+    takes_grey: ClassVar[bool] = True
+    arguments: ClassVar[Mapping[str, Parser]] = dict.fromkeys(
+        ("left", "top", "right", "bottom"), number(0, 1)
+    )
 
     def __post_init__(self) -> None:
+        checked(self, self.arguments)
         if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
             msg = "shares from 0 to 1, left before right and top before bottom"
             raise ValueError(msg)
@@ -61,17 +79,24 @@ class Crop:
 class Trim:
     """Cut borders off that have the colour of the top left pixel.
 
+    What is transparent is of one colour, whatever is under it.
+
     Attributes:
         tolerance: largest difference in a band that still is that colour, 0-255.
     """
 
     tolerance: int = 10
     before_resize: ClassVar[bool] = True
+    arguments: ClassVar[Mapping[str, Parser]] = {"tolerance": whole_number(0, maximum=255)}
+
+    def __post_init__(self) -> None:
+        checked(self, self.arguments)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return what is left; all of it where nothing would be."""
-        border = Image.new(image.mode, image.size, image.getpixel((0, 0)))
-        difference = ImageChops.difference(image, border)
+        shown = image.convert("RGBa") if image.mode == "RGBA" else image
+        border = Image.new(shown.mode, shown.size, shown.getpixel((0, 0)))
+        difference = ImageChops.difference(shown, border)
         bands = [band.point(self._over) for band in difference.split()]
         box = functools.reduce(ImageChops.lighter, bands).getbbox()
         return image if box is None else image.crop(box)
@@ -84,8 +109,11 @@ class Trim:
 class Rotate:
     """Turn the picture; the canvas grows so that all of it stays.
 
+    A long strip would grow to thousands of times its pixels: it is made smaller before it
+    is turned (:meth:`scale`).
+
     Attributes:
-        degrees: counter-clockwise.
+        degrees: counter-clockwise, from -360 to 360.
         background: what shows in the corners; red, green, blue, 0-255 each. Where the
             rendition keeps transparency, they are transparent.
     """
@@ -93,20 +121,56 @@ class Rotate:
     degrees: float = 0.0
     background: Colour = (255, 255, 255)
     before_resize: ClassVar[bool] = True
+    arguments: ClassVar[Mapping[str, Parser]] = {
+        "degrees": number(-360, 360),
+        "background": COLOUR,
+    }
+
+    def __post_init__(self) -> None:
+        checked(self, self.arguments)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return the turned picture."""
-        fill = (*self.background, 0) if image.mode == "RGBA" else tuple(self.background)
+        colour = colour_in(self.background, image.info.get("icc_profile"))
+        fill = (*colour, 0) if image.mode == "RGBA" else colour
+        scale = self.scale(image.size)
+        if scale < 1:
+            width, height = (max(int(side * scale), 1) for side in image.size)
+            image = image.resize((width, height), Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
         return image.rotate(self.degrees, Resampling.BICUBIC, expand=True, fillcolor=fill)
+
+    def scale(self, size: Size) -> float:
+        """Return by what a picture of *size* is multiplied before it is turned, 1.0 at most.
+
+        So that the canvas has no more than twice its pixels, or :data:`MOST_TURNED`.
+        """
+        canvas = math.prod(self._canvas(size))
+        most = max(2 * math.prod(size), MOST_TURNED)
+        return min(math.sqrt(most / canvas), 1.0)
+
+    def size_of(self, size: Size) -> Size:
+        """Return how large the canvas of a picture of *size* is, rounded up."""
+        scale = self.scale(size)
+        width, height = self._canvas(size)
+        return math.ceil(width * scale) + 1, math.ceil(height * scale) + 1
+
+    def _canvas(self, size: Size) -> tuple[float, float]:
+        across = abs(math.cos(math.radians(self.degrees)))
+        along = abs(math.sin(math.radians(self.degrees)))
+        width, height = size
+        return width * across + height * along, width * along + height * across
 
 
 @dataclass(frozen=True, slots=True)
 class Grayscale:
     """Take the colours away: luma of ITU-R BT.601, as Pillow's ``L`` has it."""
 
+    takes_grey: ClassVar[bool] = True
+    arguments: ClassVar[Mapping[str, Parser]] = {}
+
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return the picture in ``L``, or ``LA`` where it has transparency."""
-        return image.convert("LA" if image.mode == "RGBA" else "L")
+        return image.convert("LA" if image.mode in {"RGBA", "LA"} else "L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +182,11 @@ class Flip:
     """
 
     vertical: bool = False
+    takes_grey: ClassVar[bool] = True
+    arguments: ClassVar[Mapping[str, Parser]] = {"vertical": BOOLEAN}
+
+    def __post_init__(self) -> None:
+        checked(self, self.arguments)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return the mirrored picture."""
@@ -130,72 +199,27 @@ class Sharpen:
     """Sharpen with an unsharp mask.
 
     Attributes:
-        radius: of the blur, in pixels.
-        percent: strength.
+        radius: of the blur, in pixels, 0.0-1000.0.
+        percent: strength, 0-10000.
         threshold: smallest difference that is sharpened, 0-255.
     """
 
     radius: float = 1.0
     percent: int = 60
     threshold: int = 2
+    takes_grey: ClassVar[bool] = True
+    arguments: ClassVar[Mapping[str, Parser]] = {
+        "radius": number(0, 1000),
+        "percent": whole_number(0, maximum=10_000),
+        "threshold": whole_number(0, maximum=255),
+    }
+
+    def __post_init__(self) -> None:
+        checked(self, self.arguments)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return the sharpened picture."""
         return image.filter(ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold))
-
-
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """Put another picture over this one.
-
-    Attributes:
-        path: of an image file, best with transparency; read once.
-        gravity: where it goes, one of :data:`~scrapy_imgpipe.variants.GRAVITIES`.
-        share: of the width and height that it takes at most, 0.0-1.0; never enlarged.
-        opacity: 0.0-1.0.
-        margin: to the edge, in pixels.
-    """
-
-    path: str
-    gravity: str = "bottom-right"
-    share: float = 0.25
-    opacity: float = 1.0
-    margin: int = 0
-
-    def __post_init__(self) -> None:
-        if self.gravity not in GRAVITIES or not (0 < self.share <= 1 and 0 <= self.opacity <= 1):
-            msg = "a gravity, and shares from 0 to 1"
-            raise ValueError(msg)
-        _read_mark(self.path)
-
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """Return the picture with the mark on it."""
-        mark = _read_mark(self.path)
-        width, height = (max(int(side * self.share), 1) for side in image.size)
-        scale = min(width / mark.width, height / mark.height, 1.0)
-        size = max(round(mark.width * scale), 1), max(round(mark.height * scale), 1)
-        mark = mark.resize(size, Resampling.LANCZOS)
-        faded = mark.getchannel("A").point(self._fade)
-        x, y = GRAVITIES[self.gravity]
-        left = round((image.width - mark.width - 2 * self.margin) * x) + self.margin
-        top = round((image.height - mark.height - 2 * self.margin) * y) + self.margin
-        if image.mode != "RGBA":
-            image.paste(mark.convert("RGB"), (left, top), faded)
-            return image
-        mark.putalpha(faded)
-        image.alpha_composite(mark, (max(left, 0), max(top, 0)))
-        return image
-
-    def _fade(self, value: int) -> float:
-        return value * self.opacity
-
-
-@functools.lru_cache(maxsize=16)
-def _read_mark(path: str) -> Image.Image:
-    with open(path, "rb") as file:  # noqa: PTH123 - the one file that is read here
-        data = file.read()
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGBA")
 
 
 #: The steps that can be asked for by name.
@@ -212,83 +236,30 @@ STEPS: Final[Mapping[str, Callable[..., Step]]] = MappingProxyType(
 )
 
 
-def step_of(wish: Any) -> Step:
-    """Return the step that *wish* asks for.
-
-    Args:
-        wish: a function; the name of a ready one or the import path of any; or a dict of
-            one such name to the arguments of it: of a function, those after the image.
-
-    Raises:
-        ValueError: there is none of that name, or it does not take these arguments.
-    """
-    if isinstance(wish, Mapping):
-        ((name, arguments),) = wish.items()
-        if not isinstance(arguments, Mapping):
-            raise ValueError  # noqa: TRY004 - as for wrong arguments
-    elif isinstance(wish, str):
-        name, arguments = wish, {}
-    else:
-        return wish  # type: ignore[no-any-return]  # a function, as the parser saw
-    try:
-        arguments = {key: _frozen(value) for key, value in arguments.items()}
-        if name in STEPS:
-            return STEPS[name](**arguments)
-        function = _imported(name)
-        if isinstance(function, type):
-            function, arguments = function(**arguments), {}
-    except (TypeError, OSError, ImportError, AttributeError) as error:
-        raise ValueError(str(error)) from error
-    if not callable(function):
-        raise ValueError(function)  # noqa: TRY004 - as for a name of nothing
-    return Configured(function, tuple(sorted(arguments.items()))) if arguments else function
-
-
-def _frozen(value: Any) -> Any:
-    """Return *value* with tuples for lists: plans are told apart by their hash."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _imported(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    if not module:
-        raise ImportError(name)
-    return getattr(import_module(module), attribute)
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """A function with arguments of its own.
-
-    Attributes:
-        function: called with the image first.
-        arguments: by keyword, sorted pairs.
-    """
-
-    function: Callable[..., Image.Image]
-    arguments: tuple[tuple[str, Any], ...]
-
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """Return what the function makes of *image*."""
-        return self.function(image, **dict(self.arguments))
-
-    def __repr__(self) -> str:
-        """Say the same in every process, as digests need."""
-        return f"{name_of_step(self.function)}{self.arguments!r}"
-
-
 def is_before_resize(step: Step) -> bool:
     """Return whether *step* wants the picture at full scale."""
     return bool(getattr(step, "before_resize", False))
 
 
-def taken(image: Image.Image, steps: Sequence[Step], background: Colour) -> Image.Image:
+def taken(
+    image: Image.Image,
+    steps: Sequence[Step],
+    background: Colour,
+    profile: bytes | None = None,
+) -> Image.Image:
     """Return what *steps* make of *image*, in ``L``, ``LA``, ``RGB`` or ``RGBA``.
+
+    Args:
+        image: lent to them.
+        steps: called in this order.
+        background: behind what is transparent in modes of other kinds.
+        profile: ICC profile of the pixels; None for sRGB.
 
     Raises:
         HookFailed: one of them raised, or gave no image.
     """
     for step in steps:
+        image = _lent(image, profile, grey=bool(getattr(step, "takes_grey", False)))
         try:
             made = step(image)
             if not isinstance(made, Image.Image) or not all(made.size):
@@ -301,4 +272,14 @@ def taken(image: Image.Image, steps: Sequence[Step], background: Colour) -> Imag
             raise HookFailed(f"The step {name_of_step(step)} failed: {trouble}")
         if image.mode not in {"L", "LA", "RGB", "RGBA"}:
             image = flatten(image, background)
+    return _lent(image, profile, grey=True)
+
+
+def _lent(image: Image.Image, profile: bytes | None, *, grey: bool) -> Image.Image:
+    """Return *image* with *profile*, and in colour unless it may be grey."""
+    if image.mode in {"L", "LA"} and not grey:
+        image = image.convert("RGBA" if image.mode == "LA" else "RGB")
+    image.info.pop("icc_profile", None)
+    if profile is not None:
+        image.info["icc_profile"] = profile
     return image

@@ -13,6 +13,7 @@ from scrapy_imgpipe.imaging.decode import PIECE_BYTES
 from scrapy_imgpipe.imaging.geometry import layout
 from scrapy_imgpipe.imaging.outputs import needs_whole
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP
+from scrapy_imgpipe.imaging.steps import Rotate
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.imaging.plan import Plan
@@ -47,7 +48,7 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
     if seen is None:
         return UNKNOWN_GROWTH * len(data)
     kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
-    kept += _enlarged(seen, plan) + _animated(seen, plan)
+    kept += _enlarged(seen, plan) + _animated(seen, plan) + _stepped(seen, plan)
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
         return kept + seen.pixels * PIXEL_BYTES * COPIES
     scale = scale_of(seen, plan)
@@ -74,6 +75,19 @@ def _animated(seen: Probe, plan: Plan) -> int:
         if variant.frames > 1
     ]
     return PIXEL_BYTES * max(pixels, default=0)
+
+
+def _stepped(seen: Probe, plan: Plan) -> int:
+    """Return what steps take at full scale, of which those that cut are left out; 0 for none."""
+    largest = 0
+    for variant in plan.outputs:
+        if needs_whole(variant):
+            size = (max(seen.width, 1), max(seen.height, 1))
+            largest = max(largest, math.prod(size))
+            for step in variant.steps:
+                size = step.size_of(size) if isinstance(step, Rotate) else size
+                largest = max(largest, math.prod(size))
+    return COPIES * PIXEL_BYTES * largest
 
 
 def scale_of(seen: Probe, plan: Plan) -> int:

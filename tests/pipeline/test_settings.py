@@ -122,7 +122,18 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path, name, value
         ({"a": {"quality": 101}}, "from 1 to 100 for IMGPIPE_RENDITIONS['a']['quality'] but"),
         ({"a": {"lossless": True}}, "subsampling, target_bytes, width for IMGPIPE_RENDITIONS['a']"),
         ({"a": {"steps": ["no"]}}, "take their arguments for IMGPIPE_RENDITIONS['a']['steps'] but"),
-        ({"a": {"steps": [{"crop": {"left": 2}}]}}, "for IMGPIPE_RENDITIONS['a']['steps'] but"),
+        (
+            {"a": {"steps": [{"crop": {"left": 2}}]}},
+            "number from 0 to 1 for IMGPIPE_RENDITIONS['a']['steps']['crop']['left'] but",
+        ),
+        (
+            {"a": {"steps": [{"crop": {"left": 0.9, "right": 0.1}}]}},
+            "left before right and top before bottom for IMGPIPE_RENDITIONS['a']['steps']['crop']",
+        ),
+        (
+            {"a": {"steps": ["flip", {"rotate": {"degrees": "x"}}]}},
+            "for IMGPIPE_RENDITIONS['a']['steps']['rotate']['degrees'] but received 'x'",
+        ),
         ({"a": {"multiples": [99]}}, "list of factors from 0.1 to 10 for IMGPIPE_RENDITIONS['a']"),
         ({"a": {"multiples": [2, 2]}}, "name for each rendition for IMGPIPE_RENDITIONS['a'] but"),
         ({"../a": {"width": 9}}, "names that make file names and that no thumbnail has for"),
