@@ -33,8 +33,12 @@ DEFAULT_QUALITY = {"JPEG": 75, "WEBP": 80, "AVIF": 75}
 LEAST_QUALITY = 5
 
 #: Longest side of each format in pixels: libjpeg's JPEG_MAX_DIMENSION (jmorecfg.h),
-#: 14 bits of VP8 (RFC 6386, 9.1), 16 bits of GIF89a and of an AV1 frame header.
-MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535, "PNG": 2**31 - 1}
+#: 14 bits of VP8 (RFC 6386, 9.1), 16 bits of GIF89a, and what libavif reads again:
+#: AVIF_DEFAULT_IMAGE_DIMENSION_LIMIT (https://github.com/AOMediaCodec/libavif, avif.h).
+MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 32_768, "PNG": 2**31 - 1}
+
+#: Most pixels of formats that have such a limit: AVIF_DEFAULT_IMAGE_SIZE_LIMIT, as above.
+MOST_AREA = {"AVIF": 16_384 * 16_384}
 
 # What our options are called in Pillow's writers; empty where we do it ourselves.
 _NAMES = {

@@ -5,19 +5,20 @@ Nothing is decoded here. Equal looks share their pixels, and equal outputs their
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 from PIL.ExifTags import Base as Tag
 
 from scrapy_imgpipe.imaging.colour import flatten
-from scrapy_imgpipe.imaging.encode import MOST_SIDE, encode
+from scrapy_imgpipe.imaging.encode import MOST_AREA, MOST_SIDE, encode
 from scrapy_imgpipe.imaging.entropy import busiest, small_copy
 from scrapy_imgpipe.imaging.exif import RIGHTS, fields_of
-from scrapy_imgpipe.imaging.geometry import Size, layout
-from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.geometry import Layout, Size, layout
+from scrapy_imgpipe.imaging.icc import colour_in, is_of_rgb, to_srgb
 from scrapy_imgpipe.imaging.plan import Picture, Plan
 from scrapy_imgpipe.imaging.planes import Planes
 from scrapy_imgpipe.imaging.resize import KERNELS, Base, Flat, Look, descend
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from scrapy_imgpipe.imaging.resize import Pixels
+    from scrapy_imgpipe.variants import Step
 
 # Formats whose writers take each: Pillow's of PNG writes no XMP, GIF has no profile.
 _WITH_XMP = frozenset({"JPEG", "WEBP", "AVIF"})
@@ -49,30 +51,33 @@ class Origin:
 
     Attributes:
         format: in Pillow's spelling.
-        profile: ICC profile, of the pixels as they were stored.
+        profile: ICC profile of the pixels as they were stored, where they are red, green
+            and blue, and it is for such.
         exif: as read.
         xmp: as read.
+        data: the whole file, for what moves.
     """
 
     format: str
     profile: bytes | None = None
     exif: Image.Exif | None = None
     xmp: bytes | None = None
+    data: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def of(cls, image: Image.Image, variants: Sequence[Variant]) -> Origin:
+    def of(cls, image: Image.Image, variants: Sequence[Variant], data: bytes) -> Origin:
         """Return what *variants* need to know of *image*, which is not decoded for it."""
         form = str(image.format)
         if all(variant.metadata == "none" for variant in variants):
-            return cls(form)
+            return cls(form, data=data)
         try:
             exif = image.getexif()
         except Exception:  # noqa: BLE001 - free-form; a bad one is no reason to lose a photo
             exif = None
         profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
-        if image.mode not in {"RGB", "RGBA", "P"}:  # it is for pixels that none gets
-            profile = None
-        return cls(form, profile, exif, xmp if isinstance(xmp, bytes) else None)
+        if image.mode not in {"RGB", "RGBA", "P"} or not is_of_rgb(profile):
+            profile = None  # it is for pixels that none gets
+        return cls(form, profile, exif, xmp if isinstance(xmp, bytes) else None, data)
 
     def keeps_profile(self, variant: Variant) -> bool:
         """Return whether *variant* has the colours of :attr:`profile`, and says so."""
@@ -137,37 +142,37 @@ def make_variants(
     variants: Sequence[Variant],
     origin: Origin,
     plan: Plan,
-    only: Collection[str] | None = None,
+    only: Collection[int],
 ) -> list[Picture]:
-    """Make *variants* of *base*, in their order.
+    """Make those of *variants* of *base* whose places are in *only*, in their order.
 
-    Those not in *only* are left out, but still shrunk: the others are made from
-    them, and come out the same whether made alone or all together.
+    The others are left out, but still shrunk: these are made from them, and come out the
+    same whether made alone or all together.
     """
-    made: dict[Variant, Picture] = {}
     nameless = [replace(each, name="") for each in variants]
-    wanted = [
-        (each.name, same)
-        for each, same in zip(variants, nameless, strict=True)
-        if only is None or each.name in only
-    ]
-    chosen = {same for _, same in wanted}
+    # Equal ones are made once, the first of them; told by its place, for a step need have no hash.
+    first = [nameless.index(each) for each in nameless]
+    chosen = {first[place] for place in only}
+    made: dict[int, Picture] = {}
     for group, pixels in _groups(base, nameless):
-        looks = {each: look_of(base, each, origin) for each in group}
+        looks = {place: look_of(base, nameless[place], origin) for place in group}
         for look, small in descend(replace(base, pixels=pixels), looks.values()):
-            for variant, own in looks.items():
-                if own == look and variant in chosen:
+            for place in chosen & looks.keys():
+                if looks[place] == look:
                     making = Making(origin, plan, base.profile, look[0].canvas)
-                    made[variant] = _encoded(_upright(small.picture, base), variant, making)
-    for variant in chosen - made.keys():
-        made[variant] = _of_whole(base, variant, origin, plan)
-    return [replace(made[same], name=name) for name, same in wanted]
+                    upright = _upright(small.picture, base)
+                    made[place] = _encoded(upright, nameless[place], making)
+    for place in chosen - made.keys():
+        made[place] = _of_whole(base, nameless[place], origin, plan)
+    return [replace(made[first[place]], name=variants[place].name) for place in sorted(only)]
 
 
-def _groups(base: Base, variants: Sequence[Variant]) -> Iterator[tuple[list[Variant], Pixels]]:
-    """Yield variants that are made from the same pixels, and these."""
-    plain = [each for each in variants if is_plain(each)]
-    rest = [each for each in variants if not is_plain(each) and not needs_whole(each)]
+def _groups(base: Base, variants: Sequence[Variant]) -> Iterator[tuple[list[int], Pixels]]:
+    """Yield the places of variants that are made from the same pixels, and these."""
+    plain = [place for place, each in enumerate(variants) if is_plain(each)]
+    rest = [
+        place for place, each in enumerate(variants) if not is_plain(each) and not needs_whole(each)
+    ]
     if not isinstance(base.pixels, Planes):
         plain, rest = [*plain, *rest], []
     if plain:
@@ -184,13 +189,25 @@ def look_of(base: Base, variant: Variant, origin: Origin) -> Look:
         share = (right - left) / base.size[0], (bottom - top) / base.size[1]
         where = busiest(_upright(small_copy(base.pixels.picture), base), share)
         found = layout(base.size, replace(variant, gravity=where))
-    most = MOST_SIDE[output_format(origin.format, variant.format)]
+    form = output_format(origin.format, variant.format)
+    return _within(found, base.size, variant, form), KERNELS[variant.kernel]
+
+
+def _within(found: Layout, size: Size, variant: Variant, form: str) -> Layout:
+    """Return *found*, how *variant* shows a picture of *size*, no larger than *form* can be."""
+    most = MOST_SIDE[form]
     if max(found.canvas or found.size) > most:
         width, height = (side and min(side, most) for side in (variant.width, variant.height))
-        found = layout(base.size, replace(variant, width=width, height=height))
+        found = layout(size, replace(variant, width=width, height=height))
     if max(found.canvas or found.size) > most:  # the side that was not said
-        found = layout(base.size, Variant("", most, most))
-    return found, KERNELS[variant.kernel]
+        found = layout(size, Variant("", most, most))
+    wide, high = found.canvas or found.size
+    pixels = MOST_AREA.get(form, wide * high)
+    if wide * high > pixels:
+        scale = 0.999 * math.sqrt(pixels / (wide * high))  # sides are rounded up, too
+        box = max(int(wide * scale), 1), max(int(high * scale), 1)
+        found = layout(size, replace(variant, width=box[0], height=box[1]))
+    return found
 
 
 def _upright(image: Image.Image, base: Base) -> Image.Image:
@@ -201,12 +218,21 @@ def _of_whole(base: Base, variant: Variant, origin: Origin, plan: Plan) -> Pictu
     """Make a variant whose steps want the picture at full scale, which *base* must have."""
     image = _upright(base.pixels.picture, base)
     image = image.copy() if image.mode in {"RGB", "RGBA"} else image.convert("RGB")
-    early = [step for step in variant.steps if is_before_resize(step)]
-    image = taken(image, early, variant.background or plan.background)
-    base = Base(Flat(image), image.size, None, base.profile)
+    making = Making(origin, plan, base.profile, None)
+    early, late = _split(variant.steps)
+    image = _stepped(_coloured(image, variant, making), early, variant, making)
+    profile = making.kept_by(variant)
+    base = Base(Flat(image), image.size, None, profile)
     place, kernel = look_of(base, variant, origin)
     small = base.pixels.shrunk(base.cut(place, kernel)).picture
-    return _encoded(small, variant, Making(origin, plan, base.profile, place.canvas))
+    rest = replace(variant, steps=late)
+    return _encoded(small, rest, Making(origin, plan, profile, place.canvas))
+
+
+def _split(steps: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Return the steps that are called before the resize, and those behind it."""
+    last = max((place for place, step in enumerate(steps, 1) if is_before_resize(step)), default=0)
+    return tuple(steps[:last]), tuple(steps[last:])
 
 
 class Making(NamedTuple):
@@ -224,6 +250,15 @@ class Making(NamedTuple):
     profile: bytes | None
     canvas: Size | None
 
+    def background_of(self, variant: Variant) -> tuple[int, int, int]:
+        """Return what is behind *variant*, in its own colours."""
+        background = variant.background or self.plan.background
+        return colour_in(background, self.kept_by(variant))
+
+    def kept_by(self, variant: Variant) -> bytes | None:
+        """Return the profile in whose colours *variant* is; None for sRGB."""
+        return self.origin.profile if self.origin.keeps_profile(variant) else None
+
 
 def _encoded(image: Image.Image, variant: Variant, making: Making) -> Picture:
     """Bring a resized *image* to its colours, canvas and steps, and encode it."""
@@ -237,40 +272,48 @@ def finished(image: Image.Image, variant: Variant, making: Making) -> Image.Imag
     """Return a resized *image* in its colours, on its canvas, behind its steps."""
     if image.mode == "YCbCr" and not (is_plain(variant) and making.canvas is None):
         image = image.convert("RGB")
-    if not making.origin.keeps_profile(variant):
-        image = to_srgb(image, making.profile)
-    background = variant.background or making.plan.background
-    alpha = keeps_alpha(variant, making.origin.format)
-    image = _opaque(image, background, alpha=alpha)
+    image = _coloured(image, variant, making)
     if making.canvas is not None:
-        image = _on_canvas(image, making.canvas, variant, None if alpha else background)
-    late = [step for step in variant.steps if not is_before_resize(step)]
-    if late:  # it is lent: others are made of the same pixels
-        image = taken(image.copy(), late, background)
-    if making.origin.keeps_profile(variant) and image.mode in {"L", "LA", "1"}:
+        image = _on_canvas(image, making.canvas, variant, making)
+    if variant.steps:  # it is lent: others are made of the same pixels
+        image = _stepped(image.copy(), variant.steps, variant, making)
+    if making.kept_by(variant) and image.mode in {"L", "LA", "1"}:
         image = image.convert("RGBA" if image.mode == "LA" else "RGB")  # as the profile has them
-    return _opaque(image, background, alpha=alpha)
+    return image
 
 
-def _opaque(image: Image.Image, background: tuple[int, int, int], *, alpha: bool) -> Image.Image:
-    if alpha or image.mode not in {"RGBA", "LA"}:
+def _coloured(image: Image.Image, variant: Variant, making: Making) -> Image.Image:
+    """Bring *image* to the colours of *variant*, and make it opaque where that is to be."""
+    if making.kept_by(variant) is None:
+        image = to_srgb(image, making.profile)
+    return _opaque(image, variant, making)
+
+
+def _stepped(
+    image: Image.Image, steps: Sequence[Step], variant: Variant, making: Making
+) -> Image.Image:
+    """Return what *steps* make of *image*, opaque where *variant* is to be."""
+    image = taken(image, steps, making.background_of(variant), making.kept_by(variant))
+    return _opaque(image, variant, making)
+
+
+def _opaque(image: Image.Image, variant: Variant, making: Making) -> Image.Image:
+    if keeps_alpha(variant, making.origin.format) or image.mode not in {"RGBA", "LA"}:
         return image
     profile = image.info.get("icc_profile")
-    flat = flatten(image, background)
+    flat = flatten(image, making.background_of(variant))
     flat.info = {} if profile is None else {"icc_profile": profile}
     return flat
 
 
-def _on_canvas(
-    image: Image.Image, size: Size, variant: Variant, background: tuple[int, int, int] | None
-) -> Image.Image:
-    """Put *image* on a canvas of *size*; a transparent one where *background* is None."""
+def _on_canvas(image: Image.Image, size: Size, variant: Variant, making: Making) -> Image.Image:
+    """Put *image* on a canvas of *size*; a transparent one where *variant* stays so."""
     x, y = (0.5, 0.5) if isinstance(variant.gravity, str) else variant.gravity
     left, top = round((size[0] - image.width) * x), round((size[1] - image.height) * y)
-    if background is None:
+    if keeps_alpha(variant, making.origin.format):
         canvas = Image.new("RGBA", size)
         canvas.paste(image.convert("RGBA"), (left, top))
     else:
-        canvas = Image.new("RGB", size, background)
+        canvas = Image.new("RGB", size, making.background_of(variant))
         canvas.paste(image.convert("RGB"), (left, top))
     return canvas

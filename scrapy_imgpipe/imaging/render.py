@@ -20,7 +20,7 @@ from scrapy_imgpipe.imaging.animation import animate, moves
 from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
 from scrapy_imgpipe.imaging.completeness import refuse_hole
 from scrapy_imgpipe.imaging.decode import ANY, open_image, turn_of, upright
-from scrapy_imgpipe.imaging.encode import encode_jpeg
+from scrapy_imgpipe.imaging.encode import MOST_SIDE, encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
@@ -30,7 +30,7 @@ from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, strip, trailin
 from scrapy_imgpipe.imaging.outputs import Origin, make_variants, needs_whole, wants_alpha
 from scrapy_imgpipe.imaging.plan import FULL, JPEG, Picture, Plan, check_size
 from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
-from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat
+from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat, shrink
 from scrapy_imgpipe.imaging.saving import saved_again
 from scrapy_imgpipe.imaging.truncated import repaired
 from scrapy_imgpipe.variants import COPYRIGHT, SOURCE, Variant
@@ -110,7 +110,9 @@ def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     straight = upright(image)
     check_size(*straight.size, plan.min_width, plan.min_height)
     base = _base_of(image, straight, plan)
-    flat = to_srgb(flatten(base.pixels.picture, plan.background), base.profile)
+    flat = flatten(to_srgb(base.pixels.picture, base.profile), plan.background)
+    if max(flat.size) > MOST_SIDE["JPEG"]:
+        flat = shrink(flat, (MOST_SIDE["JPEG"], MOST_SIDE["JPEG"]))
     encoded = encode_jpeg(flat, **options)
     return Picture(FULL, encoded, *flat.size, "JPEG", is_uniform(flat)), base
 
@@ -161,14 +163,17 @@ def _pixels(image: Image.Image, variants: Sequence[Variant], plan: Plan) -> Base
 def _base_of(image: Image.Image, straight: Image.Image, plan: Plan) -> Base:
     """Return all pixels, opaque unless a variant wants them transparent.
 
+    What has a profile stays transparent as well: backgrounds are sRGB.
+
     Args:
         image: as opened; closed here where *straight* is another one.
         straight: it upright.
         plan: whose variants count.
     """
     form = str(image.format)
-    alpha = has_transparency(straight) and any(
-        wants_alpha(variant, plan, form) for variant in plan.outputs
+    alpha = has_transparency(straight) and (
+        bool(straight.info.get("icc_profile"))
+        or any(wants_alpha(variant, plan, form) for variant in plan.outputs)
     )
     if straight is not image:
         image.close()  # its pixels are no longer needed, and they are many
@@ -187,32 +192,36 @@ def _is_uniform_whole(data: bytes, plan: Plan) -> bool:
 
 def _made(data: bytes, image: Image.Image, plan: Plan) -> list[Picture]:
     """Make a full image of the plan's own description, and the variants with it."""
-    origin = Origin.of(image, plan.outputs)
+    origin = Origin.of(image, plan.outputs, data)
     _check_early(image, plan)
     if _is_jpeg(image):
         refuse_hole(data)
     base = _pixels(image, plan.outputs, plan)
     check_size(*base.size, plan.min_width, plan.min_height)
     uniform = is_uniform(base.pixels.picture)
-    full, *others = make_variants(base, plan.outputs, origin, plan)
+    full, *others = _variants(base, plan.outputs, origin, plan)
     full = replace(full, name=FULL, uniform=uniform, trailing=trailing_bytes(data))
-    return _moving([full, *others], data, origin, plan)
+    return [full, *others]
 
 
-def _moving(made: list[Picture], data: bytes, origin: Origin, plan: Plan) -> list[Picture]:
-    """Return *made*, with those that are to move made once more."""
-    wanted: dict[str | None, Variant] = {variant.name: variant for variant in plan.variants}
-    if isinstance(plan.full, Variant):
-        wanted[FULL] = plan.full
-    for place, still in enumerate(made):
-        variant = wanted.get(still.name)
-        if variant is None or not moves(variant, still.format, origin.format):
-            continue
-        moving = animate(data, variant, still.format, origin, plan)
-        if moving is not None:
-            width, height = moving.width, moving.height
-            made[place] = replace(still, data=moving.data, width=width, height=height)
-    return made
+def _variants(
+    base: Base,
+    variants: Sequence[Variant],
+    origin: Origin,
+    plan: Plan,
+    only: Collection[str] | None = None,
+) -> list[Picture]:
+    """Return *variants* in their order; those not named in *only* are left out."""
+    made: dict[int, Picture] = {}
+    wanted = [place for place, each in enumerate(variants) if only is None or each.name in only]
+    for place in wanted:
+        if moves(variants[place], origin.format):
+            moving = animate(variants[place], origin, plan)
+            if moving is not None:
+                made[place] = moving
+    still = [place for place in wanted if place not in made]
+    made.update(zip(still, make_variants(base, variants, origin, plan, still), strict=True))
+    return [made[place] for place in wanted]
 
 
 @sealed
@@ -223,7 +232,7 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
     upright passes through as the object it came in, and everything else becomes a JPEG.
     What is encoded has no EXIF, no comment and no profile unless a variant keeps them, and
     is sRGB; a turned or grey JPEG keeps its quantisation tables and chroma subsampling. Of
-    several frames, the first is taken.
+    several frames, the first is taken. What is larger than its format can be is shrunk.
 
     Args:
         data: a whole image file.
@@ -263,15 +272,13 @@ def _rendered(data: bytes, plan: Plan, only: Collection[str] | None) -> list[Pic
             check_shape(image.size, plan)
         if only is None and isinstance(plan.full, Variant):
             return _made(data, image, plan)
-        origin = Origin.of(image, plan.variants)
+        origin = Origin.of(image, plan.variants, data)
         if only is not None:
             base = _pixels(image, plan.variants, plan)
-            made = make_variants(base, plan.variants, origin, plan, only)
-            return _moving(made, data, origin, plan)
+            return _variants(base, plan.variants, origin, plan, only)
         _check_early(image, plan)
         full, base = _full(data, image, plan)
         full = replace(full, trailing=trailing_bytes(data))
-        others = make_variants(base, plan.variants, origin, plan)
-        return _moving([full, *others], data, origin, plan)
+        return [full, *_variants(base, plan.variants, origin, plan)]
     finally:
         image.close()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from scrapy_imgpipe.errors import ImageBroken
-from scrapy_imgpipe.imaging import Plan, Variant, animation, render, rendering_bytes
+from scrapy_imgpipe.imaging import Plan, Variant, animation, outputs, render, rendering_bytes
 from scrapy_imgpipe.probe import probe
 from tests.imaging.pictures import decoded, difference, encoded, noisy
 
@@ -167,3 +167,66 @@ def test_frames_count_in_the_memory_that_it_takes():
     plans = [Plan((Variant("v", 40, format="GIF", frames=frames),)) for frames in (1, 100)]
     still, moved = (rendering_bytes(data, probe(data), plan) for plan in plans)
     assert moved - still == 40 * 30 * 4 * 100
+
+
+#: Numbers that other formats have no room for: what is written, and what is read again.
+LONG = [
+    ("WEBP", 700_000, "GIF", 655_350),
+    ("AVIF", 20_000_000, "WEBP", 2**24 - 1),
+    ("WEBP", 700_000, "PNG", 65_535),
+]
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize(("kind", "duration", "form", "shown"), LONG)
+def test_what_is_shown_longer_than_a_format_can_say_is_cut(kind, duration, form, shown, alike):
+    data = moving(kind, duration=duration)
+    if alike:  # such frames become one, which is no longer than others
+        last = [FRAMES[0], FRAMES[1], FRAMES[1], FRAMES[2]]
+        data = encoded(last[0], kind, save_all=True, append_images=last[1:], duration=duration)
+    _, made = render(data, Plan((Variant("v", 40, format=form, frames=9),)))
+    assert {duration for _, duration in frames_of(made.data)} == {shown}
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_it_plays_as_often_as_a_format_can_say(form):
+    _, made = render(moving("PNG", loop=100_000), Plan((Variant("v", 40, format=form, frames=9),)))
+    most = 100_000 if form == "PNG" else 65_535
+    assert decoded(made.data).info["loop"] == most
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([33, 33, 33, 33], [30, 40, 30, 30]),
+        ([16, 16, 16, 16], [20, 10, 20, 10]),
+        ([45, 45, 45, 45], [50, 40, 50, 40]),
+        ([4, 4, 4, 48], [10, 10, 10, 30]),
+        ([40, 80, 120, 60], [40, 80, 120, 60]),
+    ],
+)
+def test_the_whole_lasts_as_long_in_centiseconds(before, after):
+    _, made = render(
+        moving("WEBP", duration=before), Plan((Variant("v", 40, format="GIF", frames=9),))
+    )
+    assert [duration for _, duration in frames_of(made.data)] == after
+
+
+def test_of_what_moves_no_still_picture_is_made(monkeypatch):
+    def refuse(*args, **more):
+        raise AssertionError("a still picture")
+
+    monkeypatch.setattr(outputs, "encode", refuse)
+    look = Variant("v", 40, format="WEBP", frames=9)
+    assert render(moving("GIF"), Plan((look,)))[1].name == "v"
+    assert render(moving("GIF"), Plan((), full=look))[0].width == 40
+
+
+def test_renditions_of_one_name_may_move_or_not():
+    looks = (Variant("v", 40, format="WEBP", frames=9), Variant("v", 20), Variant("w", 30))
+    made = render(moving("GIF"), Plan(looks))[1:]
+    assert [(each.name, each.format, each.width) for each in made] == [
+        ("v", "WEBP", 40),
+        ("v", "JPEG", 20),
+        ("w", "JPEG", 30),
+    ]

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.imaging import check_size, fit_inside, shrink
-from tests.imaging.pictures import difference, noisy
+from scrapy_imgpipe.imaging import Plan, Variant, check_size, fit_inside, render, shrink
+from scrapy_imgpipe.imaging import outputs as variants
+from scrapy_imgpipe.imaging.encode import MOST_SIDE
+from tests.imaging.pictures import decoded, difference, encoded, noisy
 
 SIDES = st.integers(1, 700)
 LIMITS = st.one_of(st.integers(1, 900), st.floats(1, 900))
@@ -65,3 +67,30 @@ def test_too_small(size):
         check_size(*size, 100, 100)
     assert str(caught.value) == f"Image too small ({size[0]}x{size[1]} < 100x100)"
     assert caught.value.code == "too-small"
+
+
+@pytest.mark.parametrize("full", ["jpeg", Variant("")])
+@pytest.mark.parametrize("size", [(70_000, 3), (3, 70_000)])
+def test_what_is_too_long_for_a_jpeg_is_shrunk(size, full):
+    data = encoded(Image.new("RGB", size, (9, 9, 200)), "PNG")
+    made, small = render(data, Plan((Variant("s", 1000, 1000),), full=full))
+    assert decoded(made.data).size == (made.width, made.height)
+    assert sorted((made.width, made.height)) == [3, 65_500]
+    assert max(small.width, small.height) == 1000
+    assert render(data, Plan(full="source"))[0].data is data
+
+
+def test_what_is_too_long_for_an_avif_is_shrunk():
+    data = encoded(Image.new("RGB", (40_000, 2), (9, 9, 200)), "PNG")
+    look = Variant("a", format="AVIF", options={"effort": 0})
+    made = render(data, Plan((look,)))[1]
+    assert (made.width, made.height) == decoded(made.data).size == (MOST_SIDE["AVIF"], 2)
+
+
+@pytest.mark.parametrize("fit", ["inside", "outside", "cover", "contain", "fill"])
+@pytest.mark.parametrize("box", [(None, None), (300, None), (None, 200), (300, 300)])
+def test_what_has_too_many_pixels_for_an_avif_is_shrunk(fit, box, monkeypatch):
+    monkeypatch.setitem(variants.MOST_AREA, "AVIF", 90 * 90)
+    data = encoded(noisy((310, 230)), "PNG")
+    made = render(data, Plan((Variant("a", *box, fit, format="AVIF"),)))[1]
+    assert 80 * 80 <= made.width * made.height <= 90 * 90

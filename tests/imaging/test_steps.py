@@ -8,9 +8,10 @@ import pickle
 import pytest
 from PIL import Image
 
-from scrapy_imgpipe.errors import HookFailed
-from scrapy_imgpipe.imaging import STEPS, Plan, Variant, render, step_of
+from scrapy_imgpipe.errors import HookFailed, SettingError
+from scrapy_imgpipe.imaging import STEPS, Plan, Variant, render, rendering_bytes, step_of, to_srgb
 from scrapy_imgpipe.imaging.steps import (
+    MOST_TURNED,
     Crop,
     Flip,
     Grayscale,
@@ -20,8 +21,20 @@ from scrapy_imgpipe.imaging.steps import (
     Watermark,
     taken,
 )
+from scrapy_imgpipe.parsers import Parser, parse
+from scrapy_imgpipe.probe import probe
 from scrapy_imgpipe.variants import name_of_step
-from tests.imaging.pictures import RED, WHITE, about, decoded, encoded, noisy
+from tests.imaging.pictures import (
+    BLUE,
+    RED,
+    WHITE,
+    about,
+    decoded,
+    encoded,
+    exif,
+    noisy,
+    rgb_profile,
+)
 
 
 def darker(image, by=2):
@@ -67,6 +80,42 @@ def test_what_is_no_step_is_refused(wish):
         step_of(wish)
 
 
+@pytest.mark.parametrize(
+    ("wish", "expected", "value"),
+    [
+        ({"rotate": {"degrees": "x"}}, "number from -360 to 360 for S['rotate']['degrees']", "x"),
+        ({"rotate": {"background": "red"}}, "or '#rrggbb' for S['rotate']['background']", "red"),
+        ({"trim": {"tolerance": "x"}}, "number from 0 to 255 for S['trim']['tolerance']", "x"),
+        ({"sharpen": {"percent": "a"}}, "from 0 to 10000 for S['sharpen']['percent']", "a"),
+        ({"crop": {"left": True}}, "number from 0 to 1 for S['crop']['left']", True),
+        ({"flip": {"vertical": "up"}}, "True or False for S['flip']['vertical']", "up"),
+        ({"flip": {"way": 1}}, "arguments out of vertical for S['flip']", "way"),
+        ({"grayscale": {"way": 1}}, "arguments out of none for S['grayscale']", "way"),
+        ({"watermark": {"path": "/no"}}, "path of an image file for S['watermark']['path']", "/no"),
+        ({"watermark": {"margin": "x"}}, "number of pixels, 0 or more, for S['watermark']", "x"),
+    ],
+)
+def test_of_wrong_arguments_the_sentence_names_the_part(wish, expected, value):
+    with pytest.raises(SettingError) as caught:
+        parse(Parser("steps", step_of), "S", wish)
+    assert expected in str(caught.value)
+    assert str(caught.value).endswith(f" but received {value!r} of type {type(value).__name__}")
+
+
+def test_arguments_may_be_text():
+    assert step_of({"rotate": {"degrees": "10", "background": "#ff0000"}}) == Rotate(10.0, RED)
+    assert step_of({"trim": {"tolerance": "7"}}) == Trim(7)
+    assert step_of({"crop": {"left": "0.5"}}) == Crop(0.5)
+    assert step_of({"flip": {"vertical": "true"}}) == Flip(vertical=True)
+    assert Rotate(5, [255, 0, 0]) == Rotate("5", "#FF0000")
+
+
+@pytest.mark.parametrize("wrong", [lambda: Rotate("x"), lambda: Trim(300), lambda: Sharpen(-1)])
+def test_steps_check_what_they_are_told(wrong):
+    with pytest.raises(ValueError, match=r"^Expected .*number from"):
+        wrong()
+
+
 @pytest.mark.parametrize("name", sorted(STEPS.keys() - {"watermark"}))
 def test_a_ready_step_is_known_in_every_process(name):
     step = step_of(name)
@@ -101,6 +150,38 @@ def test_trim_takes_borders_off(mode):
     assert Trim()(blank).size == (9, 9)
 
 
+def test_trim_does_not_see_what_is_under_transparency():
+    image = noisy((60, 40), "RGBA")
+    image.putalpha(0)
+    image.paste((0, 255, 0, 255), (20, 10, 50, 30))
+    assert Trim()(image).size == (30, 20)
+
+
+@pytest.mark.parametrize("size", [(20_000, 10), (10, 20_000), (1, 60_000), (4000, 3000)])
+@pytest.mark.parametrize("degrees", [-350, -45, 0, 3, 45, 90, 180, 300])
+def test_a_turned_picture_has_twice_its_pixels_or_a_limit(size, degrees):
+    turning = Rotate(degrees)
+    turned = turning(Image.new("L", size).convert("RGB"))
+    most = max(2 * size[0] * size[1], MOST_TURNED)
+    assert turned.width * turned.height <= most * 1.01
+    expected = turning.size_of(size)
+    assert expected[0] * expected[1] <= most * 1.01
+    assert turned.width * turned.height <= expected[0] * expected[1]
+    if degrees % 90 == 0:
+        assert sorted(turned.size) == sorted(size)
+
+
+def test_a_turned_strip_counts_with_its_canvas():
+    data = encoded(Image.new("RGB", (20_000, 10)), "PNG")
+    still, turned = (
+        rendering_bytes(data, probe(data), Plan((Variant("a", 100, steps=steps),)))
+        for steps in ((), (Rotate(45),))
+    )
+    assert turned - still > 2 * 4 * MOST_TURNED
+    (made,) = render(data, Plan((Variant("a", 100, steps=(Rotate(45),)),)))[1:]
+    assert (made.width, made.height) == (100, 100)
+
+
 def test_rotate_keeps_all_of_it():
     turned = Rotate(90)(Image.new("RGB", (30, 20), RED))
     assert turned.size == (20, 30)
@@ -133,6 +214,72 @@ def test_a_watermark_goes_where_it_is_asked_for(mode, tmp_path):
     assert about(marked.getpixel((80, 7))[:3], WHITE)
     faded = Watermark(str(path), "left", opacity=0.5)(Image.new(mode, (100, 50), (255, 255, 255)))
     assert about(faded.getpixel((3, 25))[:3], (255, 127, 127))
+
+
+@pytest.fixture
+def mark(tmp_path):
+    def written(image, kind="PNG", **options):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.{kind.lower()}"
+        path.write_bytes(encoded(image, kind, **options))
+        return str(path)
+
+    return written
+
+
+def marked(path, **options):
+    picture = Image.new("RGB", (100, 100), WHITE)
+    return Watermark(path, "top-left", 0.4, **options)(picture)
+
+
+def test_a_watermark_is_shown_as_a_viewer_shows_it(mark):
+    deep = Image.new("I;16", (40, 40), 30_000)
+    assert marked(mark(deep, "TIFF")).getpixel((9, 9)) == (117, 117, 117)
+    halves = Image.new("RGB", (40, 40), RED)
+    halves.paste(BLUE, (0, 20, 40, 40))
+    turned = marked(mark(halves, "JPEG", exif=exif(3)))  # upside down
+    assert about(turned.getpixel((5, 5)), BLUE)
+    strange = marked(mark(Image.new("RGB", (40, 40), RED), icc_profile=rgb_profile()))
+    assert about(strange.getpixel((9, 9)), (0, 255, 0))
+
+
+def test_a_watermark_is_of_its_colours_where_a_profile_stays(mark):
+    path = mark(Image.new("RGBA", (40, 40), (200, 100, 50, 255)))
+    data = encoded(Image.new("RGB", (80, 80)), "PNG", icc_profile=rgb_profile())
+    steps = (Watermark(path, "top-left", 0.4),)
+    plan = Plan((Variant("a", format="PNG", metadata="profile", steps=steps),))
+    made = decoded(render(data, plan)[1].data)
+    assert made.info["icc_profile"] == rgb_profile()
+    assert not about(made.getpixel((9, 9)), (200, 100, 50))
+    assert about(to_srgb(made, rgb_profile()).getpixel((9, 9)), (200, 100, 50))
+
+
+def test_steps_that_stand_before_one_at_full_scale_are_called_before_it():
+    halves = Image.new("RGB", (80, 40), RED)
+    halves.paste(BLUE, (40, 0, 80, 40))
+    for steps, colour in (
+        ((Flip(), Crop(left=0.5)), RED),
+        ((Crop(left=0.5), Flip()), BLUE),
+        ((Flip(), Crop(left=0.5), Flip()), RED),
+    ):
+        plan = Plan((Variant("a", 20, format="PNG", steps=steps),))
+        assert decoded(render(encoded(halves, "PNG"), plan)[1].data).getpixel((5, 5)) == colour
+
+
+@pytest.mark.parametrize(("mode", "seen"), [("RGB", "RGB"), ("RGBA", "RGBA")])
+def test_a_step_of_ones_own_gets_colours_behind_grayscale(mode, seen):
+    modes = []
+
+    def own(image):
+        modes.append(image.mode)
+        return image
+
+    data = encoded(noisy((60, 40), mode), "PNG")
+    steps = (Grayscale(), own, Grayscale(), Flip(), Rotate(5), Sharpen())
+    render(data, Plan((Variant("a", 30, format="PNG", steps=steps),)))
+    assert modes == [seen]
+    grey = Variant("a", 30, format="PNG", steps=(Grayscale(), Flip(), Sharpen(), Crop(0.5)))
+    made = decoded(render(data, Plan((grey,)))[1].data)
+    assert made.mode == {"RGB": "L", "RGBA": "LA"}[mode]
 
 
 def test_steps_are_called_in_their_order():
@@ -189,7 +336,7 @@ def test_early_steps_get_the_whole_picture_and_others_the_small_one(kind):
         return image
 
     early.before_resize = True
-    steps = (late, early)
+    steps = (early, late)
     plan = Plan((Variant("plain", 60), Variant("stepped", 30, steps=steps)))
     picture = noisy((640, 480))
     _, plain, stepped = render(encoded(picture, kind), plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from dataclasses import dataclass
 
 import pytest
 from PIL import Image
@@ -46,6 +47,29 @@ def test_each_format_has_its_extension_and_says_so(tmp_path, form):
     made = opened(files[card["path"]])
     assert (made.format, made.size) == (form, (100, 100))
     assert files[image["path"]] == JPEG
+
+
+@dataclass
+class Darker:
+    """A step that has no hash, as no dataclass that may be changed has."""
+
+    by: int = 2
+
+    def __call__(self, image):
+        return image.point(lambda value: value // self.by)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_step_need_have_no_hash(tmp_path, early):
+    step = Darker()
+    step.before_resize = early
+    with pytest.raises(TypeError):
+        hash(step)
+    looks = {"one": {**CARD, "steps": [step]}, "two": {**CARD, "steps": [Darker(4)]}}
+    image, _, files = crawled(tmp_path, JPEG, IMGPIPE_RENDITIONS={**looks, "same": looks["one"]})
+    one, two, same = (files[each["path"]] for each in image["renditions"])
+    assert one == same != two
+    assert image["status"] == "downloaded"
 
 
 def test_thumbs_come_first_and_multiples_behind(tmp_path):
