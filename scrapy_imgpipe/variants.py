@@ -270,8 +270,9 @@ class Variant:
         format: in Pillow's spelling, or ``source`` for that of the source.
         options: of the encoder, sorted pairs; see :data:`OUTPUTS`.
         target_bytes: the quality goes down until no more are needed; 0 for any number.
-        background: behind transparent parts, red, green and blue, 0-255 each; None keeps
-            them transparent where the format can, and is the plan's background elsewhere.
+        background: behind transparent parts, red, green and blue of sRGB, 0-255 each; None
+            keeps them transparent where the format can, and is the plan's background
+            elsewhere.
         steps: functions image -> image, called in this order: those up to the last one that
             wants the picture at full scale before it is resized, the others behind.
         metadata: what stays of it, one of :data:`METADATA`.

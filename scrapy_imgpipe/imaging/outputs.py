@@ -81,7 +81,7 @@ class Origin:
 
     def keeps_profile(self, variant: Variant) -> bool:
         """Return whether *variant* has the colours of :attr:`profile`, and says so."""
-        wanted = bool(self.profile) and variant.metadata in {"profile", "all"}
+        wanted = bool(self.profile) and keeps_colours(variant)
         return wanted and output_format(self.format, variant.format) in _WITH_PROFILE
 
     def kept(self, variant: Variant, form: str) -> dict[str, Any]:
@@ -125,6 +125,11 @@ def keeps_alpha(variant: Variant, source: str) -> bool:
     """Return whether *variant* keeps what is transparent in a source of format *source*."""
     form = output_format(source, variant.format)
     return variant.background is None and OUTPUTS[form].transparent
+
+
+def keeps_colours(variant: Variant) -> bool:
+    """Return whether *variant* keeps the colours of its source, if their profile says which."""
+    return variant.metadata in {"profile", "all"}
 
 
 def wants_alpha(variant: Variant, plan: Plan, source: str) -> bool:
@@ -216,17 +221,23 @@ def _upright(image: Image.Image, base: Base) -> Image.Image:
 
 def _of_whole(base: Base, variant: Variant, origin: Origin, plan: Plan) -> Picture:
     """Make a variant whose steps want the picture at full scale, which *base* must have."""
-    image = _upright(base.pixels.picture, base)
-    image = image.copy() if image.mode in {"RGB", "RGBA"} else image.convert("RGB")
     making = Making(origin, plan, base.profile, None)
     early, late = _split(variant.steps)
-    image = _stepped(_coloured(image, variant, making), early, variant, making)
+    image = _stepped(_lent(base, variant, making), early, variant, making)
     profile = making.kept_by(variant)
     base = Base(Flat(image), image.size, None, profile)
     place, kernel = look_of(base, variant, origin)
     small = base.pixels.shrunk(base.cut(place, kernel)).picture
     rest = replace(variant, steps=late)
     return _encoded(small, rest, Making(origin, plan, profile, place.canvas))
+
+
+def _lent(base: Base, variant: Variant, making: Making) -> Image.Image:
+    """Return all of *base* in the colours of *variant*, and none that others are made of."""
+    image = _upright(base.pixels.picture, base)
+    image = image if image.mode in {"RGB", "RGBA"} else image.convert("RGB")
+    image = _coloured(image, variant, making)
+    return image.copy() if image is base.pixels.picture else image
 
 
 def _split(steps: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:

@@ -34,7 +34,7 @@ class Plan:
         variants: made besides the full image, and delivered in this order.
         min_width: of the upright image, in pixels; less is refused.
         min_height: of the upright image, in pixels; less is refused.
-        background: what shows through transparency; red, green, blue, 0-255 each.
+        background: what shows through transparency; red, green, blue of sRGB, 0-255 each.
         formats: what may be opened, in Pillow's spelling. ``MPO`` and ``JPEG``
             are one; a name that this Pillow cannot open is as if left out.
         strip: metadata of a full image that passes through: empty keeps it, ``all`` removes

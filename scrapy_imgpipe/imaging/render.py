@@ -27,7 +27,13 @@ from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.limits import check_header, check_shape
 from scrapy_imgpipe.imaging.measures import is_uniform
 from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, strip, trailing_bytes
-from scrapy_imgpipe.imaging.outputs import Origin, make_variants, needs_whole, wants_alpha
+from scrapy_imgpipe.imaging.outputs import (
+    Origin,
+    keeps_colours,
+    make_variants,
+    needs_whole,
+    wants_alpha,
+)
 from scrapy_imgpipe.imaging.plan import FULL, JPEG, Picture, Plan, check_size
 from scrapy_imgpipe.imaging.planes import WORTHWHILE, Planes, has_planes
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP, Base, Flat, shrink
@@ -110,7 +116,10 @@ def _full(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]:
     straight = upright(image)
     check_size(*straight.size, plan.min_width, plan.min_height)
     base = _base_of(image, straight, plan)
-    flat = flatten(to_srgb(base.pixels.picture, base.profile), plan.background)
+    picture = to_srgb(base.pixels.picture, base.profile)
+    if not any(map(keeps_colours, plan.variants)):  # the others are as good as gone
+        base = replace(base, pixels=Flat(picture), profile=None)
+    flat = flatten(picture, plan.background)
     if max(flat.size) > MOST_SIDE["JPEG"]:
         flat = shrink(flat, (MOST_SIDE["JPEG"], MOST_SIDE["JPEG"]))
     encoded = encode_jpeg(flat, **options)

@@ -12,14 +12,13 @@ stands in ``image.info["icc_profile"]``.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageFilter
 from PIL.Image import Resampling, Transpose
 
 from scrapy_imgpipe.errors import HookFailed
@@ -95,14 +94,20 @@ class Trim:
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return what is left; all of it where nothing would be."""
         shown = image.convert("RGBa") if image.mode == "RGBA" else image
-        border = Image.new(shown.mode, shown.size, shown.getpixel((0, 0)))
-        difference = ImageChops.difference(shown, border)
-        bands = [band.point(self._over) for band in difference.split()]
-        box = functools.reduce(ImageChops.lighter, bands).getbbox()
-        return image if box is None else image.crop(box)
+        boxes = []
+        for place in range(len(shown.getbands())):
+            band = shown.getchannel(place)
+            border = int(band.getpixel((0, 0)))  # type: ignore[arg-type]
+            found = band.point(self._differs_from(border)).getbbox()
+            if found is not None:
+                boxes.append(found)
+        if not boxes:
+            return image
+        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+        return image.crop((min(lefts), min(tops), max(rights), max(bottoms)))
 
-    def _over(self, value: int) -> int:
-        return 255 if value > self.tolerance else 0
+    def _differs_from(self, border: int) -> list[int]:
+        return [255 * (abs(value - border) > self.tolerance) for value in range(256)]
 
 
 @dataclass(frozen=True, slots=True)
