@@ -301,6 +301,43 @@ def test_a_gif_whose_first_frame_oversteps_its_screen_grows():
     assert prober(bytes(data)).size == (61, 60)
 
 
+def icon(*entries: tuple[bytes, bytes]) -> bytes:
+    """Return an icon of pictures, each with what its entry says first: sides, colours, bits."""
+    at, head = 6 + 16 * len(entries), struct.pack("<HHH", 0, 1, len(entries))
+    for told, body in entries:
+        head += told[:3] + b"\0\1\0" + told[3:] + b"\0" + struct.pack("<II", len(body), at)
+        at += len(body)
+    return head + b"".join(body for _, body in entries)
+
+
+lying = pytest.mark.filterwarnings("ignore:Image was not the expected size")
+
+
+@lying
+@pytest.mark.parametrize(
+    "told", [b"\0\0\0\x20", b"\x10\x10\0\x20", b"\x40\x40\0\0"], ids=["none", "lie", "bits"]
+)
+def test_the_picture_in_an_icon_tells_its_size(told):
+    large = encoded(noise((512, 300), "RGBA"), "PNG")
+    small = encoded(noise((16, 16), "RGBA"), "PNG")
+    others = [(b"\x10\x10\0\x20", small)] * 2
+    data = icon(others[0], (told, large), *others)
+    with Image.open(BytesIO(data)) as image:
+        assert (probe(data).width, probe(data).height) == image.size
+    dib = encoded(noise((300, 280)), "ICO", sizes=[(256, 239)], bitmap_format="bmp")
+    assert (probe(dib).width, probe(dib).height) == (256, 239)
+
+
+@lying
+def test_of_pictures_of_one_size_the_shallow_one_counts():
+    many = [encoded(noise((side, 9), "RGBA"), "PNG") for side in (1, 2, 3, 4)]
+    for depths in ([b"\0\x20", b"\0\4"], [b"\0\0", b"\0\x20"], [b"\2\0", b"\0\2", b"\1\0"]):
+        entries = [(b"\x10\x10" + depth, body) for depth, body in zip(depths, many, strict=False)]
+        data = icon(*entries)
+        with Image.open(BytesIO(data)) as image:
+            assert probe(data).width == image.width
+
+
 # JPEG XL: Pillow does not know it. Bits are written lowest first.
 
 
@@ -489,6 +526,8 @@ def needed_of(name: str) -> int:
         return start + 2 + 12 * 25
     if name == "avif-profile":
         return 512 + len(PROFILE)
+    if kind == "ico":  # the largest stands last
+        return int.from_bytes(data[6 + 16 * (data[4] - 1) :][12:16], "little") + 24
     limits = {
         "png": 33,
         "apng": 33,
@@ -496,7 +535,6 @@ def needed_of(name: str) -> int:
         "bmp": 26,
         "webp": 30,
         "avif": 512,
-        "ico": 6 + 7 * 16,
     }
     return limits[kind]
 

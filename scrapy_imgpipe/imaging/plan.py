@@ -110,7 +110,7 @@ class Picture:
         format: of *data*; ``JPEG``, also for an ``MPO`` that passed through.
         uniform: whether it is of one colour; only told of the full image.
         trailing: bytes that followed the image in its file, and are none of it; only told
-            of the full image.
+            of the full image, and not where it came as TIFF or JPEG XL.
         truncated: whether a part of it was not there; only told of the full image.
     """
 

@@ -26,7 +26,7 @@ from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.limits import check_header, check_shape
 from scrapy_imgpipe.imaging.measures import is_uniform
-from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, strip, trailing_bytes
+from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, stripped, trailing_bytes
 from scrapy_imgpipe.imaging.outputs import (
     Origin,
     keeps_colours,
@@ -149,8 +149,8 @@ def _stripped(data: bytes, image: Image.Image, plan: Plan) -> bytes:
     if not plan.strip:
         return data
     rights, turn = plan.strip == COPYRIGHT, turn_of(image)
-    if end_of_image(data) is not None:
-        bare = strip(data, copyright=rights)
+    bare = stripped(data, copyright=rights)
+    if bare is not None:
         if turn is None:
             return bare
         with open_image(bare, plan.formats, ANY) as again:

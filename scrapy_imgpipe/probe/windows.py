@@ -22,8 +22,12 @@ _COLOURS = {16: "RGB", 24: "RGB", 32: "RGB"}
 _MOST_COLOURS = 256
 
 _directory = Struct("<4xHBBxB").unpack
-_entries = Struct("<BBxxHHII").iter_unpack
+_entries = Struct("<BBBxxxHII").iter_unpack
 _ENTRIES_AT, _ENTRY_BYTES, _MOST_ENTRIES = 6, 16, 256
+_MOST_SIDE, _UNTOLD_DEPTH = 256, 256
+_PNG, _INFO = b"\x89PNG\r\n\x1a\n", b"\x28\0\0\0"  # the only DIB header in use here
+_png_sides = Struct(">16xII").unpack
+_OWN_BYTES = 24
 
 
 def bmp(facts: Facts) -> Reader:
@@ -61,17 +65,30 @@ def _indexed(table: bytes, wide: int, colours: int) -> str:
 
 
 def ico(facts: Facts) -> Reader:
-    """Take the largest of the images; the signature is weak, so the table must be sound."""
+    """Take the picture that Pillow takes; the signature is weak, so the table must be sound.
+
+    Its own header tells the size: an entry has no number beyond 256, and may lie.
+    """
     head = yield 0, 10
     count, *_, reserved = _directory(head)
     if reserved or not 0 < count <= _MOST_ENTRIES:
         return
     table = yield _ENTRIES_AT, _ENTRY_BYTES * count
     end = _ENTRIES_AT + _ENTRY_BYTES * count
-    sizes = []
-    for width, height, _, _, length, start in _entries(table):
+    found: list[tuple[int, int, int, tuple[int, int], int]] = []
+    for width, height, colours, bits, length, start in _entries(table):
         if not length or start < end:
             return
-        sizes.append((width or 256, height or 256))
+        size = width or _MOST_SIDE, height or _MOST_SIDE
+        # Without bits, colours tell the depth; with neither it is the deepest.
+        depth = bits or (colours > 1 and (colours - 1).bit_length()) or _UNTOLD_DEPTH
+        found.append((-size[0] * size[1], depth, len(found), size, start))
+    *_, size, start = min(found)
     facts.format, facts.frames = "ICO", 1
-    facts.size = max(sizes, key=lambda size: size[0] * size[1])
+    own = yield start, _OWN_BYTES
+    if own.startswith(_PNG):
+        size = _png_sides(own)
+    elif own[:4] == _INFO:
+        _, width, height = _sides(own[:_SIDES_BYTES])
+        size = abs(width), abs(height) // 2  # the mask is above it
+    facts.size = size

@@ -77,6 +77,19 @@ def png(
     )
 
 
+def alpha_bmp(size: tuple[int, int] = (40, 24), profile: bytes = b"") -> bytes:
+    """Return a BMP of version 5 with alpha, which Pillow reads but does not write."""
+    image = noisy(size, "RGBA")
+    image.putalpha(noisy(size, "L", seed=2))
+    pixels = image.tobytes("raw", "BGRA")
+    length, space = 138 + len(pixels), b"DEBM" if profile else b"BGRs"
+    head = struct.pack("<IiiHHII16x", 124, *size, 1, 32, 3, len(pixels))
+    head += struct.pack("<4I4s48x", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, space)
+    head += struct.pack("<4xIII", *((length - 14, len(profile)) if profile else (0, 0)), 0)
+    file = struct.pack("<III", length + len(profile), 0, 138)
+    return b"BM" + file + head + pixels + profile
+
+
 def _profile(space: bytes, connection: bytes, device: bytes, tags: dict[bytes, bytes]) -> bytes:
     """Return an ICC profile, version 2.4 (ICC.1:2001-04, section 6)."""
     start = 128 + 4 + 12 * len(tags)

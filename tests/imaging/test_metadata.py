@@ -13,10 +13,10 @@ from PIL import ExifTags, Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from scrapy_imgpipe.imaging import open_image, upright
-from scrapy_imgpipe.imaging.metadata import end_of_image, strip
+from scrapy_imgpipe.imaging.metadata import end_of_image, strip, stripped
 from scrapy_imgpipe.imaging.metadata.exif import reduced
 from scrapy_imgpipe.imaging.metadata.pieces import MOST_PIECES
-from tests.imaging.pictures import cmyk_profile, decoded, encoded, noisy, rgb_profile
+from tests.imaging.pictures import alpha_bmp, cmyk_profile, decoded, encoded, noisy, rgb_profile
 
 SECRET = b"Jane Doe, 51.5007 N"
 TEXT = SECRET.decode()
@@ -143,6 +143,15 @@ def transparent() -> Image.Image:
     return image
 
 
+def runs_bmp() -> bytes:
+    """Return a BMP that is compressed (RLE8): each row one run."""
+    runs = b"".join(bytes((40, row * 9, 0, 0)) for row in range(24)) + b"\0\1"
+    table = bytes(part for level in range(256) for part in (level, 0, 9, 0))
+    head = struct.pack("<IiiHHIIiiII", 40, 40, 24, 1, 8, 1, len(runs), 0, 0, 0, 0)
+    start = 14 + len(head) + len(table)
+    return b"BM" + struct.pack("<III", start + len(runs), 0, start) + head + table + runs
+
+
 JPEGS = {
     "baseline": private_jpeg(),
     "progressive": private_jpeg(progressive=True),
@@ -174,11 +183,18 @@ CLEAN = {
     "webp-animated": encoded(noisy(SIZE), "WEBP", **LOOK, **frames()),
     "gif": encoded(noisy(SIZE), "GIF"),
     "gif-animated": encoded(noisy(SIZE), "GIF", **frames()),
+    "ico": encoded(transparent(), "ICO", sizes=[SIZE, (8, 8)]),
+    "ico-dib": encoded(transparent(), "ICO", sizes=[SIZE, (8, 8)], bitmap_format="bmp"),
+    **{f"bmp-{mode}": encoded(noisy(SIZE, mode), "BMP") for mode in ("1", "L", "P", "RGB")},
+    "bmp-alpha": alpha_bmp(),
+    "bmp-profile": alpha_bmp(profile=PROFILE),
+    "bmp-runs": runs_bmp(),
+    **{f"ppm-{mode}": encoded(noisy(SIZE, mode), "PPM") for mode in ("1", "L", "RGB")},
+    "ppm-deep": b"P5 8\n20  65535\n" + bytes(range(160)) * 2,
 }
 FOREIGN = {
-    "AVIF": encoded(noisy(SIZE), "AVIF", exif=private_exif()),
     "TIFF": encoded(noisy(SIZE), "TIFF", description=TEXT),
-    "BMP": encoded(noisy(SIZE), "BMP"),
+    "PPM": b"P2 2 1 9 3 4\n",
 }
 
 
@@ -278,6 +294,18 @@ def test_other_formats_are_left_alone(name):
     assert end_of_image(FOREIGN[name]) is None
 
 
+def test_an_avif_ends_but_cannot_be_stripped():
+    data = encoded(noisy(SIZE), "AVIF", exif=private_exif())
+    film = b"\0\0\0\x10mpvdfilmfilm"
+    long = struct.pack(">I4sQ", 1, b"free", 16)
+    assert strip(data) is data
+    assert end_of_image(data) == end_of_image(data + film) == len(data)
+    assert end_of_image(data + b"PK\3\4") == len(data)
+    assert end_of_image(data + long + film) == len(data) + 16
+    assert end_of_image(data[:-1]) is None
+    assert end_of_image(data + b"\0\0\0\0free" + film) == len(data) + 8 + len(film)
+
+
 @pytest.mark.parametrize("tail", [b"\0", b"PK\x03\x04 zip", encoded(noisy(SIZE)), bytes(5000)])
 @pytest.mark.parametrize("name", CLEAN)
 def test_what_follows_is_cut(name, tail):
@@ -353,16 +381,32 @@ def test_the_first_exif_counts():
 
 def test_exif_behind_the_pixels_of_a_png():
     data = before(CLEAN["png"], b"\0\0\0\0IEND", chunk(b"eXIf", private_exif()[6:]))
-    stripped = strip(data)
-    assert tags(stripped) == {ORIENTATION: 6}
-    assert stripped.index(b"eXIf") > stripped.index(b"IDAT")
-    assert strip(before(data, b"\0\0\0\0IEND", chunk(b"eXIf", private_exif(3)))) == stripped
+    bare = strip(data)
+    assert tags(bare) == {ORIENTATION: 6}
+    assert bare.index(b"eXIf") > bare.index(b"IDAT")
+    assert strip(before(data, b"\0\0\0\0IEND", chunk(b"eXIf", private_exif(3)))) == bare
 
 
-@pytest.mark.parametrize("kind", [b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"hIST", b"PRIv"])
+@pytest.mark.parametrize("kind", [b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"PRIv"])
 def test_chunks_that_stay(kind):
-    data = before(CLEAN["png"], b"\0\0\0\x09pHYs", chunk(kind, b"\1\2\3"))
+    data = before(
+        CLEAN["png"], b"\0\0\0\x09pHYs", chunk(kind, b"\1" if kind == b"sRGB" else b"\1\2\3")
+    )
     assert strip(data) is data
+
+
+@pytest.mark.parametrize("kind", [b"pHYs", b"bKGD", b"sBIT", b"sPLT", b"hIST", b"gAMA"])
+def test_chunks_with_more_than_they_may_have(kind):
+    data = before(CLEAN["png-palette"], b"\0\0\0\x1bPLTE", chunk(kind, bytes(9) + SECRET))
+    assert strip(data) == CLEAN["png-palette"]
+
+
+@pytest.mark.parametrize("kind", [b"ABcD", b"tRNS", b"PLTE"])
+def test_chunks_that_cannot_be_left_out(kind):
+    data = before(CLEAN["png"], b"\0\0\0\x09pHYs", chunk(kind, SECRET * 50))
+    assert strip(data) is data
+    assert stripped(data) is None
+    assert end_of_image(data) == len(data)
 
 
 @pytest.mark.parametrize("kind", [b"I-AT", b"IEND"])
@@ -425,11 +469,103 @@ def test_blocks_of_a_gif():
     profile = application(b"ICCRGBG1012", b"profile")
     nul = b"\0"  # some writers leave one
     more = data[:-1] + text + nul + profile + b"!\xfe\x02hm\0" + application(b"ANIMEXTS1.0", b"\1")
-    kept = data[:-1] + text + nul + profile + application(b"ANIMEXTS1.0", b"\1") + b";"
+    kept = data[:-1] + nul + profile + b";"
     assert strip(more + b";") == kept
     assert strip(kept) is kept
     assert strip(kept, profile=False) == kept.replace(profile, b"")
     assert strip(more + b"?;") == more + b"?;"
+
+
+def test_extensions_of_a_gif_keep_what_has_a_meaning():
+    data, loop = CLEAN["gif-animated"], application(b"NETSCAPE2.0", b"\1\3\0")
+    more = loop[:-6] + b"\5\2" + SECRET[:4] + b"\5\1\3\0" + SECRET[:2] + b"\4" + SECRET[:4] + b"\0"
+    odd = data.replace(loop, loop[:-5] + more[len(loop) - 6 :])
+    assert strip(odd) == data
+    at = data.index(b"!\xf9\4")
+    odd = data[:at] + b"!\xf9\7" + data[at + 3 : at + 7] + SECRET[:3] + b"\2hm" + data[at + 7 :]
+    assert strip(odd) == data
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"\1\1" + SECRET * 9],
+        [b"\1\2" + PROFILE],
+        [b"\1\1" + PROFILE, b"\2\1" + SECRET],
+        [b"\1\2" + PROFILE, b"\1\2" + SECRET],
+    ],
+)
+def test_segments_that_are_no_profile(parts):
+    extra = b"".join(segment(0xE2, b"ICC_PROFILE\0" + part) for part in parts)
+    assert strip(before(CLEAN["jpeg"], b"\xff\xdb", extra)) == CLEAN["jpeg"]
+
+
+def test_a_profile_in_several_segments():
+    extra = [
+        segment(0xE2, b"ICC_PROFILE\0" + bytes((n, 2)) + PROFILE[n * 99 - 99 :][:99])
+        for n in (2, 1)
+    ]
+    data = before(CLEAN["jpeg"], b"\xff\xdb", b"".join(extra))
+    assert strip(data) is data
+
+
+def test_a_frame_that_would_be_left_without_pixels():
+    for kind in (b"VP8 ", b"VP8L"):
+        data = CLEAN["webp-animated"]
+        at = data.rfind(kind)
+        if at > 0:
+            odd = data[:at] + b"VPx " + data[at + 4 :]
+            assert strip(odd) is odd
+            assert stripped(odd) is None
+    still = CLEAN["webp-alpha"].replace(b"VP8 ", b"VPx ")
+    assert strip(still) is still
+
+
+def test_an_icon_keeps_all_of_its_pictures():
+    png, small = private_png(), CLEAN["ico-dib"][6 + 32 :][:40]
+    tails = [(b"\x28\x18", png + b"zip"), (b"\x08\x08", small)]
+    head, at = struct.pack("<HHH", 0, 1, 3), 6 + 3 * 16
+    for sides, body in tails:
+        head += sides + struct.pack("<xxHHII", 1, 32, len(body), at)
+        at += len(body)
+    head += head[6:22]  # the first picture once more
+    data = head + b"".join(body for _, body in tails)
+    bare = strip(data)
+    inside = strip(png)
+    assert len(bare) == 6 + 3 * 16 + len(inside) + len(small)
+    assert bare.endswith(inside + small)
+    assert bare[6:22] == bare[38:54]
+    assert pictures(bare) == pictures(data)
+    assert strip(bare) is bare
+
+
+def test_pictures_of_an_icon_that_overlap_are_not_multiplied():
+    png = CLEAN["png"]
+    entries = [struct.pack("<8xII", len(png) - less, 6 + 40 * 16) for less in range(40)]
+    data = struct.pack("<HHH", 0, 1, 40) + b"".join(entries) + png
+    assert strip(data) is data
+    assert stripped(data) is None
+
+
+def test_comments_of_a_ppm():
+    data = b"P6 # by me\n2 1\n#" + SECRET + b"\r255\nabcdef"
+    assert strip(data + b"zip") == b"P6\n2\n1\n255\nabcdef"
+    assert pictures(strip(data)) == pictures(data)
+    for odd in [b"P6 2 1 255#x\nabcdef", b"P6 2 1# 255 abcdef", b"P6 2 1 255\nabcde", b"P6 x"]:
+        assert strip(odd) is odd
+        assert end_of_image(odd) is None
+
+
+def test_a_bmp_says_how_long_it_is():
+    odd = CLEAN["bmp-RGB"][:2] + bytes(4) + CLEAN["bmp-RGB"][6:]
+    assert strip(odd + SECRET) == CLEAN["bmp-RGB"]
+    for start in (SECRET, b"\x0c\0\0\0" + SECRET):
+        assert end_of_image(b"BM" + bytes(12) + start) is None
+
+
+def test_the_profile_of_a_bmp_goes_on_request():
+    bare = strip(CLEAN["bmp-profile"], profile=False)
+    assert bare == CLEAN["bmp-alpha"][:126] + CLEAN["bmp-profile"][126:134] + bare[134:]
 
 
 @pytest.mark.parametrize("prefix", [b"", b"Exif\0\0", b"Exif\0\xff"])
@@ -507,17 +643,21 @@ SIGNATURES = [
     b"\x89PNG\r\n\x1a\n",
     b"GIF89a",
     b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0",
+    b"\0\0\1\0\1\0",
+    CLEAN["bmp-1"][:30],
+    b"P4 ",
+    b"\0\0\0\x0cftypavif",
 ]
 
 
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=200), st.booleans(), st.booleans())
 def test_any_bytes(signature, body, rights, profile):
     data = signature + body
-    stripped = strip(data, copyright=rights, profile=profile)
-    assert strip(stripped, copyright=rights, profile=profile) is stripped
+    bare = strip(data, copyright=rights, profile=profile)
+    assert strip(bare, copyright=rights, profile=profile) is bare
     end = end_of_image(data)
     assert end is None or 0 < end <= len(data)
-    assert end is not None or stripped is data
+    assert end is not None or bare is data
 
 
 MUTATED = [*PRIVATE.values(), *CLEAN.values()]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from scrapy_imgpipe.imaging import Plan, render, trailing_bytes
-from tests.imaging.pictures import decoded, encoded, noisy
+from tests.imaging.pictures import alpha_bmp, decoded, encoded, noisy
 
 SECRET = "at home, 52.5 N"
 STRIP = Plan(full="source", strip="all")
@@ -73,7 +74,10 @@ def test_one_that_cannot_be_followed_is_encoded_anew():
     assert decoded(full.data).size == (96, 64)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+TOLD = ["JPEG", "PNG", "GIF", "WEBP", "BMP", "PPM", "ICO", "AVIF"]
+
+
+@pytest.mark.parametrize("kind", TOLD)
 @pytest.mark.parametrize("full", ["jpeg", "source"])
 def test_what_follows_an_image_is_told_and_cut(kind, full):
     data, extra = encoded(noisy(), kind, exif=tagged()), archive()
@@ -106,6 +110,47 @@ def test_the_quick_look_at_a_jpeg_is_certain(options):
 )
 def test_of_what_is_no_image_nothing_is_told(data):
     assert trailing_bytes(data) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Image was not the expected size")
+@pytest.mark.parametrize("damage", [b"", b"ABcD"])
+def test_an_icon_may_be_larger_than_its_table_can_say(damage):
+    png = encoded(noisy((512, 300), "RGBA"), "PNG")
+    if damage:  # a chunk that nobody knows, so that it has to be written anew
+        extra = struct.pack(">I4s", 6, damage) + b"secret" + bytes(4)
+        png = png[:33] + extra[:-4] + struct.pack(">I", zlib.crc32(damage + b"secret")) + png[33:]
+    data = struct.pack("<HHH8xHHII", 0, 1, 1, 1, 32, len(png), 22)
+    data = data[:6] + bytes(4) + data[14:] + png
+    made = render(data + b"zip", STRIP)[0]
+    assert (made.width, made.height) == (512, 300)
+    assert decoded(made.data).tobytes() == decoded(png).tobytes()
+    assert b"secret" not in made.data
+
+
+def test_an_mpo_that_cannot_be_followed_is_encoded_anew():
+    data = encoded(noisy(), "MPO", save_all=True, append_images=[noisy()], exif=tagged())
+    at = data.index(b"\xff\xdb")
+    broken = data[:at] + b"\0\0" + data[at:]
+    assert decoded(broken).format == "MPO"
+    (full,) = render(broken, Plan(strip="all"))
+    assert decoded(full.data).format == "JPEG"
+    assert SECRET.encode() not in full.data
+
+
+def test_a_webp_frame_that_cannot_be_followed():
+    frames = [Image.effect_noise((60, 40), sigma).convert("RGB") for sigma in (50, 90)]
+    data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    at = data.rindex(b"VP8 ")
+    broken = data[:at] + b"VPx " + data[at + 4 :]
+    (full,) = render(broken, STRIP)
+    assert decoded(full.data).tobytes() == decoded(broken).tobytes()
+
+
+def test_a_bmp_keeps_its_alpha():
+    data = alpha_bmp()
+    (full,) = render(data + archive(), STRIP)
+    assert full.data == data
+    assert decoded(data).mode == "RGBA"
 
 
 def test_an_icon_keeps_its_size():

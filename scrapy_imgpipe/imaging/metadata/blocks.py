@@ -11,13 +11,15 @@ _IMAGE_BYTES = 10  # section 20: the image descriptor
 
 # First bytes of blocks, and of extensions the label behind it (section 23 and following).
 _EXTENSION, _IMAGE, _TRAILER = b"!", b",", b";"
-_PLAIN_TEXT, _CONTROL, _APPLICATION = b"!\x01", b"!\xf9", b"!\xff"
-_KEPT = frozenset({b"", b"\0", _IMAGE, _TRAILER, _PLAIN_TEXT, _CONTROL})
+_CONTROL, _APPLICATION = b"!\xf9", b"!\xff"
+_KEPT = frozenset({b"", b"\0", _IMAGE, _TRAILER})
+_CONTROL_BYTES = 4  # section 23
 
 # How often an animation is repeated: two spellings of one extension. The length before
 # the name is the length of all names (section 26).
 _LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
-_PROFILE = (b"\x0bICCRGBG1012",)  # ICC.1:2004-10, annex B
+_LOOP, _LOOP_BYTES = b"\1", 3  # what its sub-block begins with, and how long that is
+_PROFILE = b"\x0bICCRGBG1012"  # ICC.1:2004-10, annex B
 
 
 @bounded
@@ -64,15 +66,33 @@ def stripped(data: bytes, keep: Keep) -> bytes:
     """Return *data* up to its trailer, without comments and foreign extensions.
 
     A GIF has no orientation. Its ICC profile, which few viewers heed, is one of the
-    application extensions.
+    application extensions. Plain text (section 25) goes: no viewer shows it. Of the
+    extensions that stay, so do the bytes that have a meaning.
 
     Raises:
         ValueError: malformed.
         IndexError: truncated.
     """
-    wanted = _LOOPS + _PROFILE if keep.profile else _LOOPS
     view, kept = memoryview(data), bytearray()
     for kind, start, body, end in pieces(data):
-        if kind in _KEPT or (kind == _APPLICATION and data.startswith(wanted, body)):
+        if kind in _KEPT:
+            kept += view[start:end]
+        elif kind == _CONTROL:
+            length = min(data[body], _CONTROL_BYTES)
+            kept += kind + bytes([length]) + view[body + 1 : body + 1 + length] + b"\0"
+        elif kind == _APPLICATION and data.startswith(_LOOPS, body):
+            kept += _loop(data, start, body)
+        elif kind == _APPLICATION and keep.profile and data.startswith(_PROFILE, body):
             kept += view[start:end]
     return bytes(kept)
+
+
+def _loop(data: bytes, start: int, body: int) -> bytes:
+    """Return the extension at *start* with its number of repeats alone; empty without one."""
+    at = name_end = body + 1 + data[body]
+    while size := data[at]:
+        if size >= _LOOP_BYTES and data.startswith(_LOOP, at + 1):
+            number = data[at + 1 : at + 1 + _LOOP_BYTES]
+            return data[start:name_end] + bytes([_LOOP_BYTES]) + number + b"\0"
+        at += size + 1
+    return b""

@@ -17,6 +17,7 @@ _FRAME_BYTES = 16  # of an ANMF chunk, before the chunks inside
 
 _BITSTREAMS = frozenset({b"VP8 ", b"VP8L"})
 _IN_FRAME = _BITSTREAMS | {b"ALPH"}
+_SHOWN = _BITSTREAMS | {b"ANMF"}
 _KEPT = _IN_FRAME | {b"VP8X", b"ANIM", b"ANMF"}
 
 
@@ -87,9 +88,10 @@ def stripped(data: bytes, keep: Keep) -> bytes:
 def _extended(data: bytes, payload: bytes, others: Iterator[Piece], keep: Keep) -> bytes:
     """Return the chunks to keep of a file with the VP8X *payload* and *others* behind it."""
     told = payload[0]
-    flags, kept = told & ~(_HAS_PROFILE | _HAS_EXIF | _HAS_XMP), bytearray()
+    flags, kept, shown = told & ~(_HAS_PROFILE | _HAS_EXIF | _HAS_XMP), bytearray(), False
     for piece in others:
         kind, content = piece.kind, b""
+        shown = shown or kind in _SHOWN
         if kind == b"EXIF" and told & _HAS_EXIF and not flags & _HAS_EXIF:
             content = reduced(_payload(data, piece), rights=keep.rights)
             told ^= _HAS_EXIF  # the first one counts
@@ -103,15 +105,25 @@ def _extended(data: bytes, payload: bytes, others: Iterator[Piece], keep: Keep) 
             content = _payload(data, piece)
         if content:
             kept += _chunk(kind, content)
+    if not shown:
+        raise ValueError("Expected WEBP image data")
     return _chunk(b"VP8X", bytes([flags]) + payload[1:]) + bytes(kept)
 
 
 def _frame(data: bytes, piece: Piece) -> bytes:
-    """Return the payload of a frame (section 2.7.1.1) without unknown chunks."""
+    """Return the payload of a frame (section 2.7.1.1) without unknown chunks.
+
+    Raises:
+        ValueError: malformed, or nothing would be left to show.
+    """
     inside = piece.body + _FRAME_BYTES
     (length,) = struct.unpack_from("<I", data, piece.start + 4)
     kept = bytearray(data[piece.body : inside])
+    shown = False
     for each in _chunks(data, inside, piece.body + length):
         if each.kind in _IN_FRAME:
             kept += _chunk(each.kind, _payload(data, each))
+            shown = shown or each.kind in _BITSTREAMS
+    if not shown:
+        raise ValueError("Expected image data in a WEBP frame")
     return bytes(kept)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scrapy_imgpipe.imaging.metadata.exif import PREFIX, reduced
 from scrapy_imgpipe.imaging.metadata.pieces import Keep, Piece, bounded
@@ -28,6 +29,11 @@ _MARKER = re.compile(rb"\xff+([\x01-\xfe])")
 # B.1.1.5: in entropy-coded data a NUL is stuffed behind each 0xFF, and restarts (RST0-7)
 # are part of it.
 _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+
+# ICC.1:2022, annex B.4: behind the name, the number of this segment and of all. In the
+# profile itself (7.2), where its signature stands.
+_PROFILE, _PROFILE_HEAD = b"ICC_PROFILE\0", len(b"ICC_PROFILE\0") + 2
+_SIGNATURE_AT, _SIGNATURE = 36, b"acsp"
 
 _JFIF_BYTES = 14  # ITU-T T.871, section 10.1: two zeros at the end, and no thumbnail
 _ADOBE_BYTES = 12  # Adobe Technical Note 5116; tells YCCK from CMYK
@@ -97,6 +103,8 @@ def stripped(data: bytes, keep: Keep) -> bytes:
         struct.error: truncated.
     """
     view, kept, settled = memoryview(data), bytearray(), False
+    if keep.profile and not _has_profile(data):
+        keep = replace(keep, profile=False)
     for kind, start, body, end in pieces(data):
         settled = settled or kind == _SCAN
         if kind[0] not in _APPS and kind != _COMMENT:
@@ -115,13 +123,29 @@ def stripped(data: bytes, keep: Keep) -> bytes:
     return bytes(kept)
 
 
+def _has_profile(data: bytes) -> bool:
+    """Return whether the segments that say so are one profile, with none missing or besides.
+
+    Decoders put it together by these numbers, or have none.
+    """
+    parts = [
+        data[body:end]
+        for kind, _, body, end in pieces(data)
+        if kind == _APP2 and data.startswith(_PROFILE, body)
+    ]
+    heads = sorted(part[len(_PROFILE) : _PROFILE_HEAD] for part in parts)
+    numbered = heads == [bytes([number, len(heads)]) for number in range(1, len(heads) + 1)]
+    first = min(parts, default=b"")[_PROFILE_HEAD:]
+    return numbered and first.startswith(_SIGNATURE, _SIGNATURE_AT)
+
+
 def _needed(kind: bytes, payload: bytes, keep: Keep) -> bytes:
     """Return what decoders need of an application segment or a comment; empty for nothing."""
     if kind == _APP0 and payload.startswith(b"JFIF\0"):
         if len(payload) < _JFIF_BYTES:
             return payload  # not JFIF to a decoder, and it stays that way
         return payload[: _JFIF_BYTES - 2] + bytes(2)
-    if kind == _APP2 and payload.startswith(b"ICC_PROFILE\0"):
+    if kind == _APP2 and payload.startswith(_PROFILE):
         return payload if keep.profile else b""
     if kind == _APP14 and payload.startswith(b"Adobe"):
         return payload[:_ADOBE_BYTES]
