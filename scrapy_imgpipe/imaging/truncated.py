@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from scrapy_imgpipe.imaging.decode import open_image
+from scrapy_imgpipe.imaging.metadata import segments
 from scrapy_imgpipe.imaging.saving import saved_again
 
 # Formats whose decoders write rows into the picture as they come.
@@ -33,7 +34,8 @@ def repaired(data: bytes, formats: tuple[str, ...]) -> bytes | None:
         ImageBroken: not even the header can be read.
     """
     if data.startswith(_JPEG_START):  # libjpeg shows what it has at an end marker
-        return data.rstrip(b"\0") + _JPEG_END
+        data = data.rstrip(b"\0")
+        return data[: segments.shown(data)] + _JPEG_END
     with open_image(data, formats) as image:
         if image.format not in _BY_ROWS:
             return None

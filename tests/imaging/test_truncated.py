@@ -82,3 +82,28 @@ def test_a_lost_tail_of_nuls_counts_as_cut():
     full, _ = render(data, KEEP)
     assert full.truncated
     assert Image.open(__import__("io").BytesIO(full.data)).size == SIZE
+
+
+def test_a_progressive_jpeg_that_was_cut_between_two_scans():
+    data = encoded(noisy(SIZE), progressive=True)
+    first = data.index(b"\xff\xda")
+    heads = [
+        at for at in range(first + 99, len(data)) if data[at : at + 2] in {b"\xff\xc4", b"\xff\xda"}
+    ]
+    assert len(heads) > 9
+    for at in heads:
+        length = int.from_bytes(data[at + 2 : at + 4])
+        for end in {
+            at + 1,
+            at + 2,
+            at + 3,
+            at + 4,
+            at + 9,
+            at + length,
+            at + 1 + length,
+            at + 2 + length,
+        }:
+            full, _ = render(data[:end], KEEP)
+            assert full.truncated
+    scan = data[: heads[0]]
+    assert render(data[: heads[0] + 5], KEEP)[0].data == scan + b"\xff\xd9"

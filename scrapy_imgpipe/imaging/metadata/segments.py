@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from scrapy_imgpipe.imaging.metadata.exif import PREFIX, reduced
@@ -83,6 +84,26 @@ def ends_at_once(data: bytes) -> bool:
         if found[1] == _SCAN:
             return data.find(b"\xff" + _END, at) == len(data) - 2
     return False
+
+
+def shown(data: bytes) -> int:
+    """Return how much of a truncated JPEG can be decoded once an end marker stands behind it.
+
+    An end marker inside a segment that was cut off would be taken for a part of it.
+
+    Returns:
+        Where that segment begins; ``len(data)`` where the data stops inside a scan, or is
+        malformed otherwise.
+    """
+    end = 0
+    with suppress(ValueError, struct.error):
+        for piece in pieces(data):
+            end = piece.end
+    found = _MARKER.match(data, end)
+    if found is None or found[1][0] not in _WITH_LENGTH:
+        return len(data)
+    length = int.from_bytes(data[found.end() : found.end() + 2])
+    return end if found.end() + max(length, 2) > len(data) else len(data)
 
 
 def _behind_scan(data: bytes, at: int) -> int:
