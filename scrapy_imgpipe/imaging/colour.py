@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.greys import deep_to_grey, is_deep
 from scrapy_imgpipe.imaging.icc import to_srgb
 
 _WHITE = (255, 255, 255)
@@ -24,45 +25,14 @@ def _clean(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image
 
 
-def _scaled(image: Image.Image, factor: float) -> Image.Image:
-    """Multiply the samples of ``I``, ``I;16`` or ``F`` and cut them to 0-255, as ``L``."""
-    scaled = image.point(lambda value: value * factor) if factor != 1 else image
-    return scaled.convert("L")
-
-
-def _deep_to_grey(image: Image.Image) -> Image.Image:
-    """Bring samples deeper than 8 bits to ``L`` by the range they use.
-
-    ``I;16*`` always spans 65536 values, and so does PPM, whose kinds Pillow brings to that
-    range. ``I`` and ``F`` of other formats do not say what is white, so
-    their largest sample decides: 1, 255, 65535, or itself.
-    """
-    if image.mode == "I;16":
-        return _scaled(image, 1 / 256)
-    if image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM"):
-        return _scaled(image.convert("I"), 1 / 256)
-    highest = float(image.getextrema()[1])  # type: ignore[arg-type]
-    if image.mode == "F" and 0 < highest <= 1:
-        return _scaled(image, 255)
-    if highest <= 255:  # noqa: PLR2004
-        return _scaled(image, 1)
-    if highest <= 65535:  # noqa: PLR2004
-        return _scaled(image, 1 / 256)
-    return _scaled(image, 255 / highest)
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode == "I" or image.mode.startswith("I;16")
-
-
 def _opaque(image: Image.Image) -> tuple[Image.Image, Any]:
     """Return *image* as ``RGB``, whatever is transparent taken as it is, and its profile.
 
     One for other channels than those of ``RGB`` is used here, and is None then.
     """
     profile, own = image.info.get("icc_profile"), image.mode == "CMYK"
-    if image.mode == "F" or _is_deep(image):
-        image = _deep_to_grey(image)
+    if image.mode == "F" or is_deep(image):
+        image = deep_to_grey(image)
     elif image.mode in {"LA", "La"}:
         image = image.convert("LA").getchannel("L")
     if own or image.mode == "L":
@@ -94,7 +64,7 @@ def has_transparency(image: Image.Image) -> bool:
     if image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A"):
         return True
     transparent = image.info.get("transparency")
-    return transparent is not None and (image.mode in ("1", "L", "P", "RGB") or _is_deep(image))
+    return transparent is not None and (image.mode in ("1", "L", "P", "RGB") or is_deep(image))
 
 
 def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image, Any]:
@@ -102,11 +72,11 @@ def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image, Any]:
 
     The colours are ``RGB``, or the mask itself where it has them: ``RGBA``.
     """
-    if _is_deep(image):
+    if is_deep(image):
         mask = _deep_mask(image, image.info.get("transparency"))
     else:
         mask = _with_alpha(image)
-    if _is_deep(image) or image.mode in _GREY_MODES:
+    if is_deep(image) or image.mode in _GREY_MODES:
         colours, profile = _opaque(image)
         return colours, mask, profile
     return mask, mask, image.info.get("icc_profile")

@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from scrapy_imgpipe.imaging.exif import RIGHTS, fields_of
+from scrapy_imgpipe.imaging.greys import usual
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ def saved_again(image: Image.Image, *, rights: bool) -> bytes:
         options["exif"] = exif.tobytes()
     profile, info = image.info.get("icc_profile"), image.info
     if form != "JPEG":  # a plain image: others bring their tags along
-        image = image.copy()
+        image = usual(image).copy()
     image.info = {key: info[key] for key in ("transparency", "background") if key in info}
     with io.BytesIO() as file:
         image.save(file, "PNG" if form == "ICO" else form, icc_profile=profile, **options)

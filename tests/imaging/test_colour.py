@@ -230,6 +230,32 @@ def test_sixteen_bit_files_are_not_white(kind):
     ]
 
 
+def grey_tiff(bits: int, photometric: int, pixels: bytes) -> bytes:
+    """Return a TIFF of 4 x 1 pixels, which Pillow reads but does not write."""
+    told = {256: 4, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 110, 277: 1, 279: len(pixels)}
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, told[tag]) for tag in sorted(told))
+    return b"II*\0\x08\0\0\0\x08\0" + fields + bytes(4) + pixels
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "pixels", "greys"),
+    [
+        (12, 1, b"\xff\xf8\x00\x40\x00\x00", [255, 128, 64, 0]),
+        (16, 0, struct.pack("<4H", 0, 32767, 49151, 65535), [255, 128, 64, 0]),
+        (16, 1, struct.pack("<4H", 65535, 32768, 16384, 0), [255, 128, 64, 0]),
+        (32, 1, struct.pack("<4I", 2**32 - 1, 2**31, 2**30, 0), [255, 127, 63, 0]),
+    ],
+)
+def test_greys_of_a_tiff(bits, photometric, pixels, greys):
+    data = grey_tiff(bits, photometric, pixels)
+    flat = flatten(open_image(data))
+    assert [flat.getpixel((x, 0))[0] for x in range(4)] == greys
+    # written anew, it looks the same
+    (bare,) = render(data, Plan(full="source", strip="all"))
+    again = flatten(open_image(bare.data))
+    assert again.tobytes() == flat.tobytes()
+
+
 def test_a_float_image_that_is_not_a_number_still_renders():
     assert flatten(Image.new("F", (3, 3), float("nan"))).size == (3, 3)
     assert flatten(Image.new("F", (3, 3), float("inf"))).size == (3, 3)
