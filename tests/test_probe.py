@@ -338,6 +338,17 @@ def test_of_pictures_of_one_size_the_shallow_one_counts():
             assert probe(data).width == image.width
 
 
+def test_numbers_of_colours_are_told():
+    data = bytearray(FILES["avif"])
+    at = data.index(b"nclx")
+    data[at + 4 : at + 8] = struct.pack(">HH", 9, 16)
+    assert probe(bytes(data)).coding == (9, 16)
+    data[at - 8 : at - 4] = b"\0\0\0\x0f"  # too short
+    assert probe(bytes(data)) is None or probe(bytes(data)).coding != (9, 16)
+    for body, coding in [(b"\x0c\x0d\0\1", (12, 13)), (b"\x0c\x0d\1\1", None), (b"\1", None)]:
+        assert probe(png((1, 1), 8, 2, [b"abc"], (b"cICP", body))).coding == coding
+
+
 # JPEG XL: Pillow does not know it. Bits are written lowest first.
 
 

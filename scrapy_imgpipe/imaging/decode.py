@@ -21,6 +21,7 @@ from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
 from scrapy_imgpipe.guards import text_kind
 from scrapy_imgpipe.imaging.failures import as_ours, sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
+from scrapy_imgpipe.imaging.signalled import signalled
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -234,6 +235,14 @@ def _mend_transparency(image: Image.Image) -> None:
         image.info["transparency"] = tuple(int(value * scale) for value in transparent)
 
 
+def _mend_colours(image: Image.Image, data: bytes) -> None:
+    """Give *image* the profile that its file describes without having it."""
+    if not image.info.get("icc_profile"):
+        profile = signalled(data, image)
+        if profile is not None:
+            image.info["icc_profile"] = profile
+
+
 @sealed
 def open_image(
     data: bytes,
@@ -242,7 +251,8 @@ def open_image(
 ) -> Image.Image:
     """Open *data* without decoding its pixels yet.
 
-    Closing the image gives its memory back; no file is involved.
+    Closing the image gives its memory back; no file is involved. Where the file tells of
+    its colours in other ways than by an ICC profile, ``info`` has one all the same.
 
     Args:
         data: a whole image file.
@@ -263,6 +273,7 @@ def open_image(
         refusal = _refusal(error, data, allowed)
     else:
         _mend_transparency(image)
+        _mend_colours(image, data)
         if len(image.tile) == 1:  # a hostile TIFF has thousands, and a piece for each
             image.decodermaxblock = PIECE_BYTES
         return image

@@ -42,6 +42,7 @@ _KEPT_BYTES = 64  # of each
 # hundreds of items, with some ten bytes each.
 _MOST_ASSOCIATIONS, _MOST_ASSOCIATIONS_BYTES = 4, 1 << 14
 _PROFILES = (b"prof", b"rICC")
+_NUMBERED, _NUMBERED_BYTES = b"nclx", 8  # primaries and transfer (14496-12, 12.1.5)
 # Auxiliary images of this kind are alpha: AVIF and HEIF; HEVC only.
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
@@ -171,6 +172,9 @@ def _settle(facts: Facts, items: _Items, chosen: list[tuple[bytes, bytes]]) -> b
     if any(kind == b"auxC" and body[4:].startswith(_ALPHA) for kind, body in items.properties):
         facts.mode = "RGBA"
     facts.profile = any(kind == b"colr" and body.startswith(_PROFILES) for kind, body in chosen)
+    for kind, body in chosen:
+        if kind == b"colr" and body.startswith(_NUMBERED) and len(body) >= _NUMBERED_BYTES:
+            facts.coding = int.from_bytes(body[4:6]), int.from_bytes(body[6:8])
     mirror = 1 + (named[b"imir"][0] & 1) if b"imir" in named else 0
     facts.orientation = _TURNS[named.get(b"irot", b"\0")[0] & 3][mirror]
     return True

@@ -38,6 +38,8 @@ class Probe:
             ``frames`` None: more than one, but not counted.
         orientation: as in EXIF; 1-8; 1 is upright.
         profile: an ICC profile is there, good or bad.
+        coding: of PNG, AVIF and HEIF: colour primaries and transfer by the numbers of ITU-T
+            H.273, where the header says so beside a profile; else None.
     """
 
     format: str
@@ -51,6 +53,7 @@ class Probe:
     animated: bool = False
     orientation: int = 1
     profile: bool = False
+    coding: tuple[int, int] | None = None
 
     @property
     def pixels(self) -> int:
@@ -71,6 +74,7 @@ class Facts:
     animated: bool = False
     orientation: int = 1
     profile: bool = False
+    coding: tuple[int, int] | None = None
 
     def told(self) -> Probe | None:
         """Return it as a `Probe`, or None before the size is known."""
@@ -87,4 +91,5 @@ class Facts:
             self.animated,
             self.orientation,
             self.profile,
+            self.coding,
         )

@@ -11,6 +11,7 @@ _SIGNATURE_BYTES = 8  # 5.2
 _header = Struct(">I4sIIBBxxx").unpack  # 5.3 and 11.2.1
 _HEADER_BYTES = 4 + 4 + 13
 _chunk = Struct(">I4s").unpack
+_CODING_BYTES = 4  # 11.3.2.6
 _MOST_FRAMES = 0x8000_0000  # 11.3.6.1; more, or none, is no animation
 
 # 11.2.1, table 8, and what Pillow makes of it: by colour type.
@@ -40,6 +41,9 @@ def png(facts: Facts) -> Reader:
             first_is_shown = True
         elif kind == b"iCCP":
             facts.profile = True
+        elif kind == b"cICP" and length == _CODING_BYTES:
+            primaries, transfer, matrix, full_range = yield body, length
+            facts.coding = (primaries, transfer) if (matrix, full_range) == (0, 1) else None
         elif kind == b"eXIf":
             facts.orientation = yield from orientation(body, body + length)
     if not 0 < frames <= _MOST_FRAMES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 
 import pytest
@@ -364,3 +365,88 @@ def test_comments_of_a_turned_jpeg_do_not_travel():
     data = encoded(noisy(), comment=b"secret", exif=exif(3))
     for picture in render(data, Plan((THUMB,))):
         assert "comment" not in Image.open(BytesIO(picture.data)).info
+
+
+PLAIN = Image.new("RGB", (16, 16), (200, 100, 50))
+IN_P3, IN_2020, LINEAR = (215, 93, 31), (241, 76, 29), (229, 168, 122)
+SHOWN = Plan((Variant("shown", format="PNG"), Variant("kept", format="PNG", metadata="profile")))
+P3 = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+
+
+def coded_avif(primaries: int, transfer: int) -> bytes:
+    data = bytearray(encoded(PLAIN, "AVIF", quality=100, subsampling="4:4:4"))
+    at = data.index(b"nclx")
+    data[at + 4 : at + 8] = struct.pack(">HH", primaries, transfer)
+    return bytes(data)
+
+
+def told_png(image: Image.Image = PLAIN, **chunks: bytes | tuple[int, ...]) -> bytes:
+    data = encoded(image, "PNG")
+    extra = b""
+    for name, values in chunks.items():
+        body = name.encode() + (
+            values if isinstance(values, bytes) else struct.pack(f">{len(values)}I", *values)
+        )
+        extra += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return data[:33] + extra + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("data", "colour"),
+    [
+        (coded_avif(12, 13), IN_P3),
+        (coded_avif(9, 1), IN_2020),
+        (coded_avif(1, 13), (200, 100, 50)),
+        (coded_avif(9, 16), (200, 100, 50)),
+        (told_png(cICP=b"\x0c\x0d\0\1"), IN_P3),
+        (told_png(cICP=b"\x0c\x0d\0\0"), (200, 100, 50)),
+        (told_png(cICP=b"\x0c\x0d\0\1", sRGB=b"\0"), IN_P3),
+        (told_png(gAMA=(100000,)), LINEAR),
+        (told_png(gAMA=(45455,), cHRM=P3), IN_P3),
+        (told_png(gAMA=(100000,), sRGB=b"\0"), (200, 100, 50)),
+        (told_png(Image.new("L", (16, 16), 100), gAMA=(100000,)), (168, 168, 168)),
+        (told_png(Image.new("LA", (16, 16), (100, 255)), gAMA=(100000,)), (168, 168, 168)),
+        (told_png(PLAIN.quantize(4), gAMA=(100000,)), LINEAR),
+    ],
+)
+def test_colours_that_are_told_of_without_a_profile(data, colour):
+    full, shown, kept = render(data, SHOWN)
+    assert about(decoded(full.data).getpixel((3, 3)), colour, 8)
+    assert about(decoded(shown.data).convert("RGB").getpixel((3, 3)), colour, 8)
+    image = decoded(kept.data)
+    profile = image.info.get("icc_profile")
+    assert about(to_srgb(image.convert("RGB"), profile).getpixel((3, 3)), colour, 8)
+    (passed,) = render(data, Plan(full="source"))
+    assert passed.data is data
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {"gAMA": (45455,), "cHRM": SRGB},
+        {"gAMA": (46000,)},
+        {"cHRM": P3},
+        {"gAMA": (220000,)},
+        {"gAMA": (0,)},
+        {"gAMA": (100000,), "cHRM": (0,) * 8},
+        {"gAMA": (100000,), "cHRM": (30000,) * 8},
+        {"gAMA": (100000,), "cHRM": (2**32 - 1, 1) * 4},
+        {"gAMA": (100000,), "cHRM": (31270, 1, *SRGB[2:])},
+        {"cICP": b"\0\0\0\1"},
+    ],
+)
+def test_colours_that_are_usual_or_none(chunks):
+    assert render(told_png(**chunks), SHOWN)[1].data == render(encoded(PLAIN, "PNG"), SHOWN)[1].data
+
+
+def test_an_embedded_profile_wins():
+    data = encoded(PLAIN, "PNG", icc_profile=rgb_profile())
+    chunk = told_png(cICP=b"\x0c\x0d\0\1")[33:49]
+    assert open_image(data[:33] + chunk + data[33:]).info["icc_profile"] == rgb_profile()
+
+
+def test_written_anew_it_says_its_colours_by_a_profile():
+    (bare,) = render(coded_avif(12, 13), Plan(full="source", strip="all"))
+    image = decoded(bare.data)
+    assert about(to_srgb(image, image.info["icc_profile"]).getpixel((3, 3)), IN_P3)
