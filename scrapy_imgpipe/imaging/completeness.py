@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.decode import ANY, open_image
 from scrapy_imgpipe.imaging.failures import sealed
+from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image
+from scrapy_imgpipe.imaging.pages import has_all_pages
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS, Inspection
 
 if TYPE_CHECKING:
@@ -70,6 +72,27 @@ def refuse_hole(data: bytes) -> None:
         _no_hole(data)
 
 
+def refuse_missing_frames(data: bytes, image: Image.Image) -> None:
+    """Refuse an animation, or pages, that were cut off behind the first of them.
+
+    An MPO is not looked at: what it has behind its first picture is previews or another
+    angle, which servers cut off without telling its index.
+
+    Args:
+        data: a whole file.
+        image: it, opened.
+
+    Raises:
+        ImageBroken: it was cut off.
+    """
+    if not getattr(image, "is_animated", False):
+        return
+    walked = image.format in WALKED and end_of_image(data) is None
+    if walked or (image.format == "TIFF" and not has_all_pages(data)):
+        msg = "Image cannot be decoded: it was cut off behind its first frame"
+        raise ImageBroken(msg)
+
+
 def _no_hole(data: bytes) -> None:
     if data.endswith(_HOLE):
         msg = "Image cannot be decoded: NULs where its end should be"
@@ -106,7 +129,8 @@ def inspect(
 
     JPEG, PNG, GIF and WEBP that end as their format says are believed, and only their
     header is parsed; anything else is decoded to its end, a JPEG at an eighth of its
-    scale. Bytes that changed in the middle are not found. With *to_end*, everything is
+    scale, of an animation or pages the first, while the others have to be there. Bytes that
+    changed in the middle are not found. With *to_end*, everything is
     decoded.
 
     An ``MPO`` is a ``JPEG`` here, too.
@@ -127,6 +151,7 @@ def inspect(
         if not _ends_well(data, image) or to_end:
             image.draft(None, (1, 1))
             image.load()
+            refuse_missing_frames(data, image)
     finally:
         image.close()
     return found

@@ -18,7 +18,7 @@ from PIL import Image, JpegImagePlugin
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.animation import animate, moves
 from scrapy_imgpipe.imaging.colour import flatten, has_transparency, with_alpha
-from scrapy_imgpipe.imaging.completeness import refuse_hole
+from scrapy_imgpipe.imaging.completeness import refuse_hole, refuse_missing_frames
 from scrapy_imgpipe.imaging.decode import ANY, open_image, turn_of, upright
 from scrapy_imgpipe.imaging.encode import MOST_SIDE, encode_jpeg
 from scrapy_imgpipe.imaging.failures import sealed
@@ -26,7 +26,7 @@ from scrapy_imgpipe.imaging.geometry import QUARTER_TURNS, layout
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.limits import check_header, check_shape
 from scrapy_imgpipe.imaging.measures import is_uniform
-from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, stripped, trailing_bytes
+from scrapy_imgpipe.imaging.metadata import stripped, trailing_bytes
 from scrapy_imgpipe.imaging.outputs import (
     Origin,
     keeps_colours,
@@ -134,9 +134,7 @@ def _passed(data: bytes, image: Image.Image, plan: Plan) -> tuple[Picture, Base]
         uniform = is_uniform(base.pixels.picture) and _is_uniform_whole(data, plan)
         return Picture(FULL, _stripped(data, image, plan), *base.size, "JPEG", uniform), base
     image.load()
-    moving = getattr(image, "is_animated", False)
-    if moving and image.format in WALKED and end_of_image(data) is None:
-        raise ImageBroken("Image cannot be decoded: it was cut off behind its first frame")
+    refuse_missing_frames(data, image)
     uniform, form = is_uniform(image), str(image.format)
     straight = upright(image)
     check_size(*straight.size, plan.min_width, plan.min_height)

@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
-from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.errors import ImageBroken, SourceRejected
 from scrapy_imgpipe.imaging import (
     DEFAULT_FORMATS,
     Plan,
@@ -47,6 +47,20 @@ def test_it_is_kept_as_it_came(kind):
     full, small = render(data, Plan(PLAN.variants, formats=FORMATS, full="source"))
     assert full.data is data
     assert (full.format, small.format) == (kind, "JPEG")
+
+
+def test_pictures_of_a_heif_that_were_cut_off():
+    pictures = [noisy((128, 96), seed=seed) for seed in range(4)]
+    data = encoded(pictures[0], "HEIF", save_all=True, append_images=pictures[1:])
+    plan = Plan(formats=FORMATS, full="source")
+    assert render(data, plan)[0].data is data
+    with pytest.raises(ImageBroken):
+        render(data[: len(data) // 2], plan)
+
+
+def test_what_follows_a_heif_is_told():
+    plan = Plan(formats=FORMATS)
+    assert render(encoded(noisy(), "HEIF") + b"PK\3\4 zip", plan)[0].trailing == 8
 
 
 def test_by_default_it_is_refused(kind):
