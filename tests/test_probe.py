@@ -141,6 +141,9 @@ FILES = {
     },
     "tiff-jpeg": made("TIFF", compression="jpeg"),
     "tiff-lzw": made("TIFF", compression="tiff_lzw"),
+    "tiff-YCbCr-lzw": made("TIFF", "YCbCr", compression="tiff_lzw"),
+    "tiff-large": several("TIFF", big_tiff=True),
+    "tiff-large-turned": made("TIFF", big_tiff=True, tiffinfo={274: 6}, icc_profile=PROFILE),
     "tiff-big-endian": made("TIFF", exif=exif(1, ">")),
     "tiff-turned": made("TIFF", tiffinfo={274: 3}, icc_profile=PROFILE),
     "tiff-several": several("TIFF"),
@@ -338,6 +341,40 @@ def test_of_pictures_of_one_size_the_shallow_one_counts():
             assert probe(data).width == image.width
 
 
+def odd_tiff(order: str, kind: int, many: int, value: bytes, more: int = 0) -> bytes:
+    """Return a TIFF whose height is told by the field of *kind*, *many* and *value*."""
+    data = plain_tiff(order, last=False, tags={})
+    data = data.replace(
+        struct.pack(f"{order}HHII", 257, 4, 1, 47),
+        struct.pack(f"{order}HHI", 257, kind, many) + value,
+    )
+    return data.replace(struct.pack(f"{order}H", 7), struct.pack(f"{order}H", 7 + more), 1)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_number_of_a_tiff_that_stands_elsewhere_is_not_known(order):
+    at, two = struct.pack(f"{order}I", 8), struct.pack(f"{order}HH", 47, 99)
+    for kind, many, value in [(4, 255, at), (4, 0, at), (3, 3, at), (16, 1, at), (9, 1, at)]:
+        assert probe(odd_tiff(order, kind, many, value)) is None
+    assert probe(odd_tiff(order, 3, 2, two)).height == 47
+    assert probe(odd_tiff(order, 4, 1, at)).height == 8
+    assert probe(odd_tiff(order, 4, 1, at, 300)) is None  # one behind 200 others would count
+
+
+def test_the_exif_of_a_jpeg_is_no_big_tiff():
+    tags = b"Exif\0\0II+\0\x08\0\0\0\x10" + bytes(7) + struct.pack("<QHHQQ", 1, 274, 3, 1, 6)
+    segment = b"\xff\xe1" + struct.pack(">H", len(tags) + 2) + tags
+    assert probe(FILES["jpeg"][:2] + segment + FILES["jpeg"][2:]).orientation == 1
+
+
+def test_deep_greys_of_a_heif():
+    data = heif(associations=b"\x02\x06\x07")
+    at = data.index(b"hvcC") + 4
+    assert probe(data).mode == "L"
+    assert probe(data[: at + 17] + b"\xfa" + data[at + 18 :]).mode == "I;16"
+    assert probe(data[: at + 16] + b"\xfd\xfa" + data[at + 18 :]).mode == "RGB"
+
+
 def test_numbers_of_colours_are_told():
     data = bytearray(FILES["avif"])
     at = data.index(b"nclx")
@@ -533,6 +570,8 @@ def needed_of(name: str) -> int:
         frame = max(data.find(b"\xff\xc0\0"), data.find(b"\xff\xc2\0"))
         return frame + 2 + int.from_bytes(data[frame + 2 : frame + 4])
     if kind == "tiff":
+        if data[2] == 43:  # BigTIFF
+            return int.from_bytes(data[8:16], "little") + 8 + 20 * 25
         start = int.from_bytes(data[4:8], "little" if data[:2] == b"II" else "big")
         return start + 2 + 12 * 25
     if name == "avif-profile":

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.imaging.animation import MOST_PIXELS, MOVING
-from scrapy_imgpipe.imaging.decode import PIECE_BYTES
+from scrapy_imgpipe.imaging.decode import PIECE_BYTES, format_of
 from scrapy_imgpipe.imaging.geometry import layout
 from scrapy_imgpipe.imaging.outputs import needs_whole
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP
@@ -46,7 +46,10 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
             methods do.
     """
     if seen is None:
-        return UNKNOWN_GROWTH * len(data)
+        least = UNKNOWN_GROWTH * len(data)
+        # A TIFF that does not tell its size as it should may have any that is allowed.
+        odd = format_of(data) == "TIFF"
+        return max(least, plan.max_pixels * PIXEL_BYTES * COPIES) if odd else least
     kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
     kept += _enlarged(seen, plan) + _animated(seen, plan) + _stepped(seen, plan)
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through

@@ -35,7 +35,7 @@ _LEAST = {  # bytes of the properties of interest
     b"colr": 4,
     b"auxC": 4,
     b"av1C": 4,
-    b"hvcC": 17,
+    b"hvcC": 18,
 }
 _KEPT_BYTES = 64  # of each
 # 23008-12, 9.3.1: no two ipma of one version and flags; the tiles of a large photo are
@@ -168,7 +168,7 @@ def _settle(facts: Facts, items: _Items, chosen: list[tuple[bytes, bytes]]) -> b
     named = dict(chosen)
     if facts.format == "HEIF" and b"clap" in named:  # Pillow does not cut an AVIF
         facts.size = _cut(facts.size, named[b"clap"])
-    facts.mode = "L" if _is_grey(named) else "RGB"
+    facts.mode = _grey_mode(named) or "RGB"
     if any(kind == b"auxC" and body[4:].startswith(_ALPHA) for kind, body in items.properties):
         facts.mode = "RGBA"
     facts.profile = any(kind == b"colr" and body.startswith(_PROFILES) for kind, body in chosen)
@@ -187,14 +187,17 @@ def _cut(size: tuple[int, int], body: bytes) -> tuple[int, int]:
     return min(width, size[0]) or size[0], min(height, size[1]) or size[1]
 
 
-def _is_grey(named: dict[bytes, bytes]) -> bool:
-    """Return whether the codec's configuration says that there is no colour.
+def _grey_mode(named: dict[bytes, bytes]) -> str:
+    """Return the mode if the codec's configuration says that there is no colour, else none.
 
-    AV1 Codec ISO Media File Format Binding, av1C; ISO/IEC 14496-15, hvcC.
+    AV1 Codec ISO Media File Format Binding, av1C; ISO/IEC 14496-15, hvcC, which tells of
+    more than 8 bits, too.
     """
     if b"av1C" in named:
-        return bool(named[b"av1C"][2] & 0x10)
-    return b"hvcC" in named and not named[b"hvcC"][16] & 3
+        return "L" if named[b"av1C"][2] & 0x10 else ""
+    if b"hvcC" not in named or named[b"hvcC"][16] & 3:
+        return ""
+    return "I;16" if named[b"hvcC"][17] & 7 else "L"
 
 
 def _associated(body: bytes, wanted: int) -> list[int]:

@@ -35,7 +35,10 @@ class Probe:
             does not tell. A GIF never does, one would have to go through all of it;
             nor does an animated WEBP, nor a HEIF that is no sequence.
         animated: there is more than one picture, or an animation is announced. With
-            ``frames`` None: more than one, but not counted.
+            ``frames`` None: more than one, but not counted. Not known, and False, of a GIF
+            that does not say how often it plays, and of a HEIF whose pictures stand side
+            by side: the one would have to be read to its second picture, in the other
+            thumbnails, tiles and masks would have to be told from pictures.
         orientation: as in EXIF; 1-8; 1 is upright.
         profile: an ICC profile is there, good or bad.
         coding: of PNG, AVIF and HEIF: colour primaries and transfer by the numbers of ITU-T

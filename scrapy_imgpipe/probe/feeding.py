@@ -30,7 +30,7 @@ _READERS: tuple[tuple[int, bytes | tuple[bytes, ...], Callable[[Facts], Reader]]
     (0, b"RIFF", webp),
     (0, (b"GIF87a", b"GIF89a"), gif),
     (4, b"ftyp", heif),
-    (0, (b"II*\0", b"MM\0*"), tiff),
+    (0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), tiff),
     (0, b"BM", bmp),
     (0, b"\0\0\1\0", ico),
     (0, b"\xff\x0a", naked_jxl),

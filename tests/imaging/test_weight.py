@@ -38,6 +38,11 @@ def test_bytes_of_no_known_format_are_expected_to_grow():
     assert rendering_bytes(b"x" * 1000, None, NONE) == 16_000
 
 
+def test_a_tiff_that_does_not_tell_its_size_may_have_any():
+    assert rendering_bytes(b"II*\0", None, Plan(max_pixels=1000)) == 1000 * 4 * 2
+    assert rendering_bytes(b"II*\0", None, Plan(max_pixels=0)) == 16 * 4
+
+
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (65500, 1), (1, 65500)])
 def test_odd_sizes_have_a_weight(size):
     assert rendering_bytes(b"", Probe("JPEG", *size, 3), LARGE) >= 0
