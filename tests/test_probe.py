@@ -361,6 +361,14 @@ def test_a_number_of_a_tiff_that_stands_elsewhere_is_not_known(order):
     assert probe(odd_tiff(order, 4, 1, at, 300)) is None  # one behind 200 others would count
 
 
+def test_a_side_of_a_tiff_that_stands_there_twice_is_not_known():
+    data = plain_tiff("<", last=False, tags={})
+    again = data[:46] + struct.pack("<HHII", 257, 4, 1, 4700) + data[58:]
+    assert probe(data).height == 47
+    assert probe(again) is None
+    assert probe(data[:46] + struct.pack("<HHII", 257, 4, 1, 47) + data[58:]).height == 47
+
+
 def test_the_exif_of_a_jpeg_is_no_big_tiff():
     tags = b"Exif\0\0II+\0\x08\0\0\0\x10" + bytes(7) + struct.pack("<QHHQQ", 1, 274, 3, 1, 6)
     segment = b"\xff\xe1" + struct.pack(">H", len(tags) + 2) + tags

@@ -89,7 +89,7 @@ def tiff(facts: Facts) -> Reader:
     (at,) = layout.offset.unpack((yield layout.first, layout.offset.size))
     count, found = yield from _directory(at, layout, None)
     width, height = found.get(_WIDTH, 0), found.get(_HEIGHT, 0)
-    # Of a tag that stands there twice the last counts, and that may be one of the others.
+    # A side may stand there twice, and then among the tags that are not looked at.
     if not width or not height or count > _MOST_TAGS:
         return
     facts.size = width, height
@@ -148,7 +148,9 @@ def _directory(
     for tag, kind, many, value in layout.entry.iter_unpack(entries):
         number = numbers.get(kind)
         inline = number is not None and 0 < many * number.size <= len(value)
-        found[tag] = number.unpack_from(value)[0] if number and inline else 0
+        told = number.unpack_from(value)[0] if number and inline else 0
+        # Of two, Pillow takes the last, from 13 on the first: they had better be one.
+        found[tag] = told if found.get(tag, told) == told else 0
     return count, found
 
 

@@ -52,7 +52,7 @@ def reduced(exif: bytes, *, rights: bool) -> bytes:
 def _fields(tiff: bytes, texts: frozenset[int]) -> dict[int, tuple[int, bytes]]:
     """Return type and value of the fields to keep, values in big-endian order.
 
-    Of a field that stands there twice, the last counts, as it does for Pillow.
+    Of a field that stands there twice, the last counts, as it did for Pillow before 13.
     """
     order: Literal["little", "big"] = "little" if tiff.startswith(b"II*\0") else "big"
     if not tiff.startswith((b"II*\0", b"MM\0*")):
