@@ -50,6 +50,9 @@ _MOST_MILLISECONDS = {
     "AVIF": _MOST_TOGETHER,
 }
 
+# Firefox and Chromium show a frame of a GIF that asks for 10 milliseconds or fewer for 100.
+_LEAST_IN_GIF = 20
+
 # How often it can play: 16 bits (Netscape's extension of GIF, RFC 9649, 2.7.1.1).
 _MOST_LOOPS = {"GIF": 65_535, "WEBP": 65_535}
 
@@ -143,7 +146,8 @@ def fitting(durations: Sequence[float], frames: Sequence[Image.Image], form: str
     """Return *durations*, in milliseconds, as *form* can say them; 10 or more each.
 
     They are rounded, to whole centiseconds in GIF, and what that makes of one is made up by
-    the next: the whole lasts as long as it did. What is too long is cut.
+    the next: the whole lasts as long as it did, but for frames of 11 to 19 milliseconds in
+    GIF, which become 20. What is too long is cut.
 
     Args:
         durations: of *frames*, in milliseconds.
@@ -155,9 +159,10 @@ def fitting(durations: Sequence[float], frames: Sequence[Image.Image], form: str
     found: list[int] = []
     ahead = alike = 0.0
     for duration in durations:
-        rounded = max(unit * math.floor((min(duration, most) - ahead) / unit + 0.5), unit)
-        ahead += rounded - min(duration, most)
-        found.append(rounded)
+        rounded = unit * math.floor((min(duration, most) - ahead) / unit + 0.5)
+        least = _LEAST_IN_GIF if form == "GIF" and duration > unit else unit
+        ahead = ahead + rounded - min(duration, most) if rounded >= least else 0
+        found.append(max(rounded, least))
     if form not in _MERGING or sum(found) <= most:
         return [min(each, most) for each in found]
     for number, duration in enumerate(found):
