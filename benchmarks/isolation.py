@@ -58,11 +58,15 @@ def run_case(case: str, urls: list[str], arguments: Namespace, server: ServerAdd
 
 
 def print_isolations(runs: Runs) -> None:
-    """Print a line for each, then how much faster than threads the others are."""
+    """Print a line for each, then how the others compare with threads, round by round."""
     print_rivals(runs, SHOWN)
+    threads = ISOLATIONS[0]
     for label in ISOLATIONS[1:]:
-        factors = better_by(runs, COLUMNS[0], label, than=ISOLATIONS[0])
-        print(f"{label}: {median(factors):.2f} times as fast as threads ({as_factors(factors)})")
+        faster, cheaper = (better_by(runs, each, label, than=threads) for each in COLUMNS[:2])
+        pairs = zip(runs[label], runs[threads], strict=True)
+        more = [own.report.peak_rss_mib - other.report.peak_rss_mib for own, other in pairs]
+        print(f"{label}: {median(faster):.2f} times as fast as threads ({as_factors(faster)}),")
+        print(f"  {1 / median(cheaper):.2f} times their CPU, {median(more):+.0f} MiB at the peak")
 
 
 def main(arguments: Namespace) -> None:

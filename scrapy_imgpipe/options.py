@@ -37,6 +37,15 @@ BUDGET_OF_WORKER = 96 << 20
 #: on two cores stays below 350 MiB (``benchmarks/bounds.py``).
 LEAST_BUDGET = 192 << 20
 
+#: Memory for a worker process, in bytes, where all images are rendered in them. To decode
+#: and shrink 100 megapixels takes 1.8 GiB of it at most (WEBP with transparency; PNG 0.9),
+#: to turn them in full by a step 2.3 GiB (2026-11); the rest is for functions of users.
+PROCESS_MEMORY = 3 << 30
+
+#: Least limit of it, in bytes: a PNG of 12 megapixels takes about as much. Less may well
+#: be a number of megabytes.
+LEAST_MEMORY = 128 << 20
+
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
 
@@ -84,13 +93,20 @@ def _parse_statuses(value: Any) -> tuple[int, ...]:
     return statuses
 
 
-def _parse_days(value: Any) -> float:
+def _parse_time(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError
-    days = float(value)
-    if not 0 <= days < float("inf"):
+    time = float(value)
+    if not 0 <= time < float("inf"):
         raise ValueError
-    return days
+    return time
+
+
+def _parse_memory(value: Any) -> int:
+    memory: int = whole_number(0).parse(value)
+    if 0 < memory < LEAST_MEMORY:
+        raise ValueError
+    return memory
 
 
 def _parse_ratio(value: Any) -> float:
@@ -160,7 +176,9 @@ OPT_OUT = Parser("True, False or list of words", _parse_opt_out)
 HOST_LIST = Parser("list of host names, addresses or networks", _parse_hosts)
 FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
-DAYS = Parser("number of days, 0 or more,", _parse_days)
+DAYS = Parser("number of days, 0 or more,", _parse_time)
+SECONDS = Parser("number of seconds, 0 or more,", _parse_time)
+MEMORY = Parser(f"whole number of bytes, 0 or at least {LEAST_MEMORY},", _parse_memory)
 PATH = Parser("path", _parse_path)
 DIGEST_LIST = Parser("list of MD5 digests of 32 hexadecimal digits", _parse_digests)
 MEASURES = Parser("list of functions or their names", _parse_measures)
@@ -192,6 +210,8 @@ class Options:
     priority: int = _setting("IMGPIPE_PRIORITY", 0, whole_number(), "Priority of image requests that have none of their own; higher goes first.")
     workers: int | None = _setting("IMGPIPE_WORKERS", None, whole_number(1, "threads"), "Threads that decode, encode, hash and write, beside the event loop.", "usable CPUs")
     isolation: str = _setting("IMGPIPE_ISOLATION", "auto", one_of("auto", "thread", "process"), "Where images are rendered: `thread`, `process` (worker processes, one for each thread), or `auto`, which is processes for the small ones.")
+    timeout_seconds: float = _setting("IMGPIPE_TIMEOUT_SECONDS", 60, SECONDS, "Time that a worker process may take for an image before it is killed and the outcome is `timed-out`, in seconds; 0 for any time.")
+    memory_limit: int | None = _setting("IMGPIPE_MEMORY_LIMIT", None, MEMORY, "Memory that each worker process may have, in bytes, where the system has such a limit (Linux); what takes more has the outcome `crashed`; 0 for any number.", "3 GiB with process isolation, else none")
     memory_budget: int | None = _setting("IMGPIPE_MEMORY_BUDGET", None, whole_number(1, "bytes"), "Memory that downloaded bodies and decoded pixels may take together, in bytes; what is larger goes alone.", "96 MiB per worker, at least 192 MiB")
     keep_failed: bool = _setting("IMGPIPE_KEEP_FAILED", False, BOOLEAN, "Leave a slot with `outcome` and `reason` in `images` for each failed URL, so that both lists line up.")
     background: tuple[int, int, int] = _setting("IMGPIPE_BACKGROUND", (255, 255, 255), COLOUR, "What shows through transparent pixels: red, green, blue.")
@@ -261,6 +281,12 @@ class Options:
     def budget(self) -> int:
         """The memory budget in bytes: as asked for, else by the number of workers."""
         return self.memory_budget or max(BUDGET_OF_WORKER * self.most_workers, LEAST_BUDGET)
+
+    @property
+    def process_memory(self) -> int:
+        """Bytes that each worker process may have; 0 for any number."""
+        default = PROCESS_MEMORY if self.isolation == "process" else 0
+        return default if self.memory_limit is None else self.memory_limit
 
     @classmethod
     def read(cls, lookup: Lookup) -> Options:

@@ -27,6 +27,7 @@ from scrapy_imgpipe.errors import HookFailed, ImageBroken
 from scrapy_imgpipe.processes.outcomes import applied, outcome
 from scrapy_imgpipe.processes.placement import Placement
 from scrapy_imgpipe.processes.pool import Processes
+from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.promises import Promise, breach, keep, new_promise
 from scrapy_imgpipe.surroundings import surroundings
 
@@ -66,16 +67,19 @@ class Workers:
         threads: how many at most, 1 or more; one more where :meth:`run_in_line`
             is used. Each may have a worker process beside it.
         isolation: where :meth:`render` has its work done: as for :class:`Placement`.
+        seconds, memory: what a worker process may take: as for :class:`Terms`.
     """
 
-    def __init__(self, threads: int, isolation: str = "auto") -> None:
+    def __init__(
+        self, threads: int, isolation: str = "auto", seconds: float = 0, memory: int = 0
+    ) -> None:
         self.threads = threads
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
         self._placement = Placement(isolation, threads)
         self._processes = Processes(
             self._placement.processes,
-            _MODULES,
+            Terms(_MODULES, seconds, memory),
             surroundings,
             level,
             waits=isolation != "auto",
@@ -108,7 +112,7 @@ class Workers:
         be had, it is done here.
 
         Raises:
-            ImageBroken: code ``crashed``, when two worker processes died of it.
+            ImageBroken: code ``crashed`` or ``timed-out``: as :meth:`Processes.call`.
             HookFailed: as for :meth:`run`.
         """
         self._rendering += 1

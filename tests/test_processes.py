@@ -382,6 +382,27 @@ def test_it_has_no_secret_no_scrapy_and_no_file_of_ours(monkeypatch):
 
 
 @LINUX
+def test_of_our_files_it_has_its_two_pipes_and_standard_error(processes, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server, (tmp_path / "file").open("wb") as file:
+        pipe = os.pipe()
+        for descriptor in (server.fileno(), file.fileno(), *pipe):
+            os.set_inheritable(descriptor, True)
+        pid = processes.call(calls.pid, b"")
+        another = processes._take(fresh=True)
+        there = processes.call(calls.descriptors, b"")
+        for descriptor in pipe:
+            os.close(descriptor)
+    processes._give_back(another)
+    (process,) = (one for one in processes._idle if one.pid == pid)
+    opened = Path("/proc/self/fd")
+    ours = {str((opened / str(end)).readlink()) for end in (process._calls, process._answers)}
+    assert len(ours) == 2
+    assert {there.pop(number) for number in set(there) - {0, 1, 2}} == ours
+    stderr = str((opened / "2").readlink())
+    assert there == {0: os.devnull, 1: stderr, 2: stderr}
+
+
+@LINUX
 def test_its_first_environment_has_no_secret_either(processes, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     environment = Path(f"/proc/{processes.call(calls.pid, b'')}/environ").read_bytes()

@@ -33,6 +33,8 @@ def as_ours(error: Exception) -> ImagePipeError:
     text = " ".join(str(error).split())[:MAX_QUOTE].rstrip(". ") or type(error).__name__
     if isinstance(error, _BOMBS):
         return SourceRejected(text, "too-many-pixels")
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():  # as libavif says
+        return ImageBroken("There was not enough memory for it", "crashed")
     return ImageBroken(f"Image cannot be decoded: {text}")
 
 

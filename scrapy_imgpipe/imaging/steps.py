@@ -262,6 +262,7 @@ def taken(
 
     Raises:
         HookFailed: one of them raised, or gave no image.
+        MemoryError: one of them did.
     """
     for step in steps:
         image = _lent(image, profile, grey=bool(getattr(step, "takes_grey", False)))
@@ -271,6 +272,8 @@ def taken(
                 trouble = f"it gave {made!r}"
             else:
                 image, trouble = made, ""
+        except MemoryError:  # the picture may be too large for any
+            raise
         except Exception as error:  # noqa: BLE001 - a user's
             trouble = f"{type(error).__name__}: {error}"
         if trouble:

@@ -94,8 +94,9 @@ class ImagesPipeline(Rendering):
         self._check_names()
         self.renditions: dict[str, imaging.Variant] = self._renditions()
         self.full_image: imaging.Variant | str = self._full_image()
+        self._check_found()
         self._hosts, self._opt_out = self._guards()
-        self.workers: Workers = Workers(self.options.most_workers, self.options.isolation)
+        self.workers: Workers = self._workers()
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
         report = self.options.report or ""

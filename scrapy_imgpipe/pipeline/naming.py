@@ -30,8 +30,6 @@ class Naming(SourceFlow):
     """The part of the pipeline that knows names and rules."""
 
     workers: Workers
-    renditions: dict[str, imaging.Variant]
-    full_image: imaging.Variant | str
     knowledge: Knowledge
     _placeholders: tasks.PlaceholderRules
     _measured_by: tuple[imaging.Measure, ...] = ()

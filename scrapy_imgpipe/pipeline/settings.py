@@ -5,6 +5,8 @@ No requests, no images: this file is read once, while the crawler starts.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,8 +19,11 @@ from scrapy_imgpipe.guards import HostRules, network_or_name
 from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
+from scrapy_imgpipe.processes.names import why_not_found
+from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.report import check_report_path
 from scrapy_imgpipe.variants import SOURCE, output_format
+from scrapy_imgpipe.workers import Workers
 
 if TYPE_CHECKING:
     from scrapy.http import Response
@@ -109,6 +114,8 @@ class Configured(ImagesPipeline):
     """The part of the pipeline that reads settings, under its class's own names too."""
 
     options: options.Options
+    renditions: dict[str, imaging.Variant]
+    full_image: imaging.Variant | str
 
     def _renditions(self) -> dict[str, imaging.Variant]:
         """Return the renditions that the settings describe, with steps that can be called.
@@ -175,6 +182,39 @@ class Configured(ImagesPipeline):
         if self.options.near_duplicates is not None and self.options.index == "off":
             key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_NEAR_DUPLICATES")
             raise SettingError(f"{key} needs an index, but IMGPIPE_INDEX is 'off'")
+
+    def _check_found(self) -> None:
+        """Find functions that no worker process would find, where these do all the rendering.
+
+        Raises:
+            SettingError: for the first of them.
+        """
+        if self.options.isolation != "process":
+            return
+        wanted = [(key, one) for key, ones in self._functions() for one in ones]
+        terms = Terms((), self.options.timeout_seconds, self.options.process_memory)
+        for (key, one), why in zip(
+            wanted, why_not_found([one for _, one in wanted], terms), strict=True
+        ):
+            if why:
+                msg = (
+                    "Expected functions that worker processes can import, as IMGPIPE_ISOLATION is"
+                    f" 'process', for {key} but received {one!r} of type {type(one).__name__}"
+                )
+                raise SettingError(f"{msg} ({why})")
+
+    def _functions(self) -> Iterator[tuple[str, Iterable[object]]]:
+        """Yield what the user's settings have called, and the name of each such setting."""
+        find = functools.partial(self._look_up_setting, self.crawler.settings)
+        yield find("IMGPIPE_RECORD")[0], self.measures
+        for name, variant in self.renditions.items():
+            yield f"{find('IMGPIPE_RENDITIONS')[0]}[{name!r}]['steps']", variant.steps
+        if isinstance(self.full_image, imaging.Variant):
+            yield f"{find('IMGPIPE_FULL')[0]}['steps']", self.full_image.steps
+
+    def _workers(self) -> Workers:
+        read = self.options
+        return Workers(read.most_workers, read.isolation, read.timeout_seconds, read.process_memory)
 
     def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
         base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"

@@ -13,6 +13,7 @@ The standard library only: a worker process imports this before anything else.
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from struct import Struct
 from typing import Any, Protocol
@@ -44,6 +45,19 @@ class Source(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill as much of *buffer* as is there; 0 at the end."""
+
+
+def packed(value: object) -> bytes:
+    """Return *value* pickled.
+
+    Raises:
+        PicklingError: it cannot travel.
+    """
+    try:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - pickle raises what the classes raise
+        why = f"{type(error).__name__}: {error}"
+    raise pickle.PicklingError(why)
 
 
 def write_all(pipe: int, *parts: bytes) -> None:

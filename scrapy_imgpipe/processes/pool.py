@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from scrapy_imgpipe.errors import ImageBroken
-from scrapy_imgpipe.processes.frames import RAISED, REFUSED
+from scrapy_imgpipe.processes.frames import RAISED, REFUSED, RETURNED, packed
 from scrapy_imgpipe.processes.outcomes import applied
-from scrapy_imgpipe.processes.process import Died, NotStarted, WorkerProcess
+from scrapy_imgpipe.processes.process import Died, NotStarted, Terms, WorkerProcess
+from scrapy_imgpipe.processes.watch import Watch
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Processes:
     Args:
         most: how many there may be at once, from now on; who finds all of them busy does its
             work here.
-        modules: imported by each process at its start.
+        terms: what each process starts with, and is held to.
         surroundings: asked before each call what processes have to be told of this
             one; may raise ``PicklingError``, which keeps the work here.
         level: at which it is logged, once, that a call could not travel.
@@ -55,7 +56,7 @@ class Processes:
     def __init__(
         self,
         most: int,
-        modules: Sequence[str] = (),
+        terms: Terms = Terms(),  # noqa: B008 - frozen
         surroundings: Callable[[], Surroundings] | None = None,
         level: int = logging.INFO,
         *,
@@ -63,7 +64,8 @@ class Processes:
     ) -> None:
         self.most = most
         self._waits = waits
-        self._modules = tuple(modules)
+        self._terms = terms
+        self._watch = Watch(terms.seconds)
         self._surroundings = surroundings
         self._level = level
         self._lock = threading.Lock()
@@ -96,7 +98,8 @@ class Processes:
         is done here.
 
         Raises:
-            ImageBroken: code ``crashed``, when two processes died of it.
+            ImageBroken: code ``crashed``, when two processes died of it or had not enough
+                memory for it; ``timed-out``, when it took one too long.
         """
         answer = self._answer(function, data, args)
         if answer is None:
@@ -110,6 +113,17 @@ class Processes:
                 del value, answer  # or error, traceback and this frame would be a circle
         result: _T = value
         return result
+
+    def why_not_found(self, thing: object) -> str:
+        """Return why a process would not find *thing* by its name.
+
+        Empty where it would, and where no process can be had.
+        """
+        try:
+            answer = self._ask(None, packed((callable, (thing,))), None)
+        except (pickle.PicklingError, ImageBroken) as error:
+            return str(error)
+        return "" if answer is None or answer[0] == RETURNED else str(answer[1])
 
     def close(self) -> None:
         """End and reap all processes; one under way ends when it has answered."""
@@ -126,6 +140,7 @@ class Processes:
         for starter in starters:
             if starter is not threading.current_thread():
                 starter.join()
+        self._watch.close()
 
     def _answer(
         self, function: Callable[..., Any], data: bytes | None, args: tuple[Any, ...]
@@ -133,11 +148,11 @@ class Processes:
         """Return kind and value of an answer, or None where the work is to be done here."""
         try:
             around = self._surroundings() if self._surroundings is not None else None
-            packed = _packed((function, args))
+            call = packed((function, args))
         except pickle.PicklingError as error:
             why = str(error)
         else:
-            answer = self._ask(around, packed, data)
+            answer = self._ask(around, call, data)
             if answer is None or answer[0] != REFUSED:
                 return answer
             why = answer[1]
@@ -145,9 +160,13 @@ class Processes:
         return None
 
     def _ask(
-        self, around: Surroundings | None, packed: bytes, data: bytes | None
+        self, around: Surroundings | None, call: bytes, data: bytes | None
     ) -> tuple[int, Any] | None:
-        """Ask one process, and another where the first one dies of it."""
+        """Ask one process, and another where the first one dies of it.
+
+        One that had not enough memory is ended as well, and may have been full of earlier
+        work. Of one that was too slow, another would not be faster.
+        """
         deaths: list[str] = []
         found_dead = 0
         while len(deaths) < MOST_DEATHS and found_dead < MOST_FOUND_DEAD:
@@ -156,25 +175,63 @@ class Processes:
                 if deaths and self._usable:
                     continue  # a start that failed; after some of them none is tried
                 break
-            try:
-                answer = process.ask(_before(process, around) + packed, data)
-            except Died as died:
-                ended = self._end(process)
-                if died.under_work:
-                    deaths.append(ended)
-                else:
-                    found_dead += 1
-                continue
-            except BaseException:
-                self._end(process)  # who knows what it is doing
-                raise
-            process.told = None if answer[0] == REFUSED or around is None else around[1]
-            self._give_back(process)
-            return answer
+            answer = self._asked(process, _before(process, around) + call, data, around)
+            if not isinstance(answer, str):
+                return answer
+            if answer:
+                deaths.append(answer)
+            else:
+                found_dead += 1
         if deaths:
             often = "twice" if len(deaths) == MOST_DEATHS else "once"
             raise ImageBroken(f"A worker process died of it {often} ({deaths[-1]})", "crashed")
         return None
+
+    def _asked(
+        self,
+        process: WorkerProcess,
+        call: bytes,
+        data: bytes | None,
+        around: Surroundings | None,
+    ) -> tuple[int, Any] | str:
+        """Ask *process*, which is idle then, or ended.
+
+        Returns:
+            The answer; without one that counts, how it ended, in a few words, and in none
+            where it had ended before.
+
+        Raises:
+            ImageBroken: code ``timed-out``.
+        """
+        answer, late, full, ended, under_work = None, False, False, "", True
+        self._watch.begin(process)
+        try:
+            answer = process.ask(call, data)
+        except Died as died:
+            under_work = died.under_work
+        finally:
+            late = self._watch.end(process)
+            full = answer is not None and self._was_full(answer)
+            if answer is None or late or full:  # who knows what it is doing
+                ended = self._end(process)
+            else:
+                process.told = None if answer[0] == REFUSED or around is None else around[1]
+                self._give_back(process)
+        if full:
+            return f"more than the {self._terms.memory >> 20} MiB of IMGPIPE_MEMORY_LIMIT"
+        if answer is not None:
+            return answer
+        if late:
+            limit = f"{self._terms.seconds:g} s of IMGPIPE_TIMEOUT_SECONDS"
+            raise ImageBroken(f"It took a worker process more than the {limit}", "timed-out")
+        return ended if under_work else ""
+
+    def _was_full(self, answer: tuple[int, Any]) -> bool:
+        """Return whether the limit of memory is what made *answer*."""
+        kind, value = answer
+        crashed = isinstance(value, ImageBroken) and value.code == "crashed"
+        lacked = kind == RAISED and (crashed or isinstance(value, MemoryError))
+        return lacked and self._terms.memory > 0
 
     def _take(self, *, fresh: bool) -> WorkerProcess | None:
         """Return a process to be given back or ended; a fresh one in any case, if asked to."""
@@ -211,7 +268,8 @@ class Processes:
         """Return a new process that takes calls; None where it cannot be had."""
         process: WorkerProcess | None = None
         try:
-            process = WorkerProcess(self._modules)
+            self._watch.start()
+            process = WorkerProcess(self._terms)
             with self._lock:
                 self._opening.add(process)
                 if not self._usable:  # closed meanwhile
@@ -262,17 +320,9 @@ class Processes:
         _logger.log(level, words, why)
 
 
-def _packed(value: object) -> bytes:
-    try:
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - pickle raises what the classes raise
-        why = f"{type(error).__name__}: {error}"
-    raise pickle.PicklingError(why)
-
-
-_NOTHING = _packed(None)
+_NOTHING = packed(None)
 
 
 def _before(process: WorkerProcess, around: Surroundings | None) -> bytes:
     """Return, pickled, what *process* has to take on before the call."""
-    return _NOTHING if around is None or around[1] == process.told else _packed(around)
+    return _NOTHING if around is None or around[1] == process.told else packed(around)

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from scrapy_imgpipe.processes.frames import CALL, NO_DATA, READ, READY, read_answer, write_all
@@ -34,7 +34,7 @@ import json, sys
 try:
     sys.path[:] = json.loads(sys.argv[1])
     from scrapy_imgpipe.processes.child import main
-    main(sys.argv[2:])
+    main(*sys.argv[2:])
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
     sys.exit(1)
@@ -56,6 +56,22 @@ class NotStarted(Exception):
     """No worker process can be had; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all worker processes of a crawl start with, and are held to.
+
+    Attributes:
+        modules: imported at the start.
+        seconds: that one call may take, once there is a process for it; 0 for any time.
+        memory: bytes of private memory that one may have, with Python's own; 0 for any
+            number. Linux counts them; other systems count something like it, or nothing.
+    """
+
+    modules: tuple[str, ...] = ()
+    seconds: float = 0
+    memory: int = 0
+
+
 class Died(Exception):
     """The worker process is no more.
 
@@ -74,18 +90,18 @@ class WorkerProcess:
     It takes calls once :meth:`wait_until_ready` has returned.
 
     Args:
-        modules: imported at the start.
+        terms: of its time nobody takes care here, see :mod:`.watch`.
 
     Raises:
         NotStarted: where the system refuses it.
     """
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, terms: Terms) -> None:
         if not sys.executable or getattr(sys, "frozen", False):
             raise NotStarted("this program is no Python that could be started again")
         self.told: Any = None  # what it has taken on of this process
         try:
-            self._process = subprocess.Popen(**_start_arguments(modules))
+            self._process = subprocess.Popen(**_start_arguments(terms))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise NotStarted(f"{type(error).__name__}: {error}") from None
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
@@ -136,7 +152,7 @@ class WorkerProcess:
         try:
             code = self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             code = self._process.wait()
         if code >= 0:
             return f"exit code {code}"
@@ -146,8 +162,15 @@ class WorkerProcess:
             return f"signal {-code}"
 
     def kill(self) -> None:
-        """End it by force, and whoever waits for it; safe from any thread."""
-        self._process.kill()
+        """End it by force, with what it has started, and whoever waits for it.
+
+        Safe from any thread, as long as :meth:`end` has not returned.
+        """
+        if os.name == "posix" and self._process.returncode is None:
+            with suppress(OSError):  # it has ended
+                os.killpg(self.pid, signal.SIGKILL)  # it leads a group of its own
+        else:
+            self._process.kill()
 
     def wait_until_ready(self) -> None:
         """Return when it takes calls.
@@ -159,7 +182,7 @@ class WorkerProcess:
 
         def give_up() -> None:
             late.set()
-            self._process.kill()
+            self.kill()
 
         timer = threading.Timer(START_SECONDS, give_up)
         timer.daemon = True
@@ -183,11 +206,12 @@ class WorkerProcess:
             raise NotStarted(lines[-1] if lines else f"it ended at once ({ended})")
 
 
-def _start_arguments(modules: Sequence[str]) -> dict[str, Any]:
+def _start_arguments(terms: Terms) -> dict[str, Any]:
     flags = ["-I", "-B"] if sys.dont_write_bytecode else ["-I"]
     path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]  # noqa: PTH100 - a string, also for ""
+    told = (str(terms.memory), *terms.modules)
     arguments: dict[str, Any] = {
-        "args": [sys.executable, *flags, "-c", _BOOT, json.dumps(path), *modules],
+        "args": [sys.executable, *flags, "-c", _BOOT, json.dumps(path), *told],
         "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,
         "bufsize": 0,

@@ -188,7 +188,7 @@ def test_memory_that_is_not_there_is_a_broken_image(monkeypatch):
 
     monkeypatch.setattr(Image.Image, "resize", exhausted)
     error = failure(render, SOURCES["png"], PLANS[1])
-    assert (error.code, str(error)) == ("broken", "Image cannot be decoded: MemoryError")
+    assert (error.code, str(error)) == ("crashed", "There was not enough memory for it")
 
 
 def test_pillows_switch_for_truncated_files_is_left_alone():

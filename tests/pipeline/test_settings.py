@@ -26,6 +26,8 @@ WRONG = {
     "IMGPIPE_PRIORITY": ["high", 1.5, True, [1]],
     "IMGPIPE_WORKERS": [0, -1, "many", 2.5, True],
     "IMGPIPE_ISOLATION": ["fast", "", "auto,thread", True, 1, ["auto"]],
+    "IMGPIPE_TIMEOUT_SECONDS": ["long", -1, True, [1], float("inf"), float("nan")],
+    "IMGPIPE_MEMORY_LIMIT": [-1, 512, "1GB", 1.5, True, [1]],
     "IMGPIPE_KEEP_FAILED": ["yes", 2, [], "on"],
     "IMGPIPE_BACKGROUND": ["white", (1, 2), (1, 2, 256), (1, 2, -1), "#12345", "#gggggg", 7],
     "IMGPIPE_ALLOWED_SCHEMES": [
@@ -438,6 +440,8 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMAGES_THUMBS": '{"small": [50, 50]}',
         "MEDIA_ALLOW_REDIRECTS": "True",
         "IMGPIPE_ISOLATION": "thread",
+        "IMGPIPE_TIMEOUT_SECONDS": "2.5",
+        "IMGPIPE_MEMORY_LIMIT": "1000000000",
         "IMGPIPE_MEMORY_BUDGET": "1000000",
         "MEDIA_CACHE_SIZE": "12",
         "IMGPIPE_RENDITIONS": '{"card": {"width": 40, "format": "webp", "quality": 70}}',
@@ -460,6 +464,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert read.statuses == (200, 203)
     assert (read.referer, read.allow_offsite) == (True, True)
     assert read.isolation == "thread"
+    assert (read.timeout_seconds, read.memory_limit) == (2.5, 1_000_000_000)
     assert (read.memory_budget, read.cache_size) == (1_000_000, 12)
     assert (read.index, read.near_duplicates) == (as_text["IMGPIPE_INDEX"], 7)
     assert (pipeline.expires, pipeline.min_width, pipeline.min_height) == (3, 4, 5)
