@@ -2,11 +2,13 @@
 
 The three values of ``IMGPIPE_ISOLATION``, each with two thumbnails (50 and 270 px): photos
 of 500 px, of 2400 px, and both mixed. Each crawl is a fresh process with a fresh store.
+Before them, what the start of a worker process takes.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from in_turn import CrawlFailed, Rival, expect_images, run_in_turn
 from job import TWO_THUMBS, CrawlJob
 from photos import PhotoSet, Studio
 from tables import COLUMNS, as_factors, better_by, print_machine, print_rivals
+
+from scrapy_imgpipe.processes.process import Terms, WorkerProcess
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -69,11 +73,24 @@ def print_isolations(runs: Runs) -> None:
         print(f"  {1 / median(cheaper):.2f} times their CPU, {median(more):+.0f} MiB at the peak")
 
 
+def print_start(times: int) -> None:
+    """Print how long a worker process takes until it can take a call."""
+    milliseconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        process = WorkerProcess(Terms(("scrapy_imgpipe.tasks",)))
+        process.wait_until_ready()
+        milliseconds.append((time.perf_counter() - began) * 1000)
+        process.end()
+    print(f"start of a worker process: {median(milliseconds):.0f} ms, median of {times}\n")
+
+
 def main(arguments: Namespace) -> None:
     """Run and print the cases asked for."""
     studio = Studio(arguments.photos, arguments.cache)
     small, large = studio.small(60), studio.large(4 if arguments.quick else 24)
     print_machine(arguments.rounds, arguments.ours)
+    print_start(5 * arguments.rounds)
     with serving(studio.folder) as server:
         for case in arguments.cases:
             urls = urls_for(case, small, large, server.base, quick=arguments.quick)

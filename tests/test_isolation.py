@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import types
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -230,6 +231,7 @@ def test_what_a_process_keeps_of_earlier_work_does_not_cost_the_next(open_proces
     first = processes.call(hostile.hoard, b"", share)
     second = processes.call(hostile.hoard, b"", share)  # there is no room for it in the first
     assert len({os.getpid(), first, second}) == 3
+    assert [process.pid for process in processes._idle] == [second]
 
 
 @LINUX
@@ -309,8 +311,6 @@ def test_an_answer_that_came_with_the_limit_counts_and_its_process_is_replaced(
 
 
 def test_without_a_thread_to_watch_it_there_is_no_process(open_processes, monkeypatch):
-    import threading
-
     def refuse(thread):
         if thread.name == "imgpipe-watch":
             raise RuntimeError("can't start new thread")
@@ -374,12 +374,16 @@ def test_the_watch_sleeps_no_longer_than_a_thread_can(clock):
 
 
 def test_the_watch_ends_with_the_last_who_is_at_work():
-    watch, process = Watch(1000), Killed()
+    watch, process, looks = Watch(1000), Killed(), threading.Semaphore(0)
+    look = watch._kill_late
+    watch._kill_late = lambda: (looks.release(), look())[1]  # under the lock, before it sleeps
     watch.start()
     watch.start()
     thread = watch._thread
+    looks.acquire()
     watch.begin(process)
     watch.close()
+    looks.acquire()
     assert thread.is_alive()
     assert not watch.end(process)
     thread.join()

@@ -162,7 +162,7 @@ class WorkerProcess:
             return f"signal {-code}"
 
     def kill(self) -> None:
-        """End it by force, with what it has started, and whoever waits for it.
+        """End it by force, and with it who waits for it; on POSIX, what it has started too.
 
         Safe from any thread, as long as :meth:`end` has not returned.
         """
