@@ -39,7 +39,8 @@ LEAST_BUDGET = 192 << 20
 
 #: Memory for a worker process, in bytes, where all images are rendered in them. To decode
 #: and shrink 100 megapixels takes 1.8 GiB of it at most (WEBP with transparency; PNG 0.9),
-#: to turn them in full by a step 2.3 GiB (2026-11); the rest is for functions of users.
+#: to turn them in full by a step 2.3 GiB (``benchmarks/largest.py``, 2026-11); the rest is
+#: for functions of users.
 PROCESS_MEMORY = 3 << 30
 
 #: Least limit of it, in bytes: a PNG of 12 megapixels takes about as much. Less may well
