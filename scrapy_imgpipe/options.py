@@ -111,7 +111,7 @@ def _parse_memory(value: Any) -> int:
 
 
 def _parse_ratio(value: Any) -> float:
-    ratio = _parse_days(value)
+    ratio = _parse_time(value)
     if 0 < ratio < 1:
         raise ValueError
     return ratio

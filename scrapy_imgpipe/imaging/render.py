@@ -260,7 +260,9 @@ def render(data: bytes, plan: Plan, *, only: Collection[str] | None = None) -> l
     """
     try:
         return _rendered(data, plan, only)
-    except ImageBroken:
+    except ImageBroken as error:
+        if error.code != "broken":  # it lacked memory, and may be whole
+            raise
         whole = repaired(data, plan.formats) if plan.truncated else None
         if whole is None:
             raise
