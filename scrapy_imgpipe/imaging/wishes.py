@@ -92,6 +92,16 @@ class Configured:
         """Return what the function makes of *image*."""
         return self.function(image, **dict(self.arguments))
 
+    @property
+    def before_resize(self) -> bool:
+        """Whether the function gets the picture at full scale."""
+        return bool(getattr(self.function, "before_resize", False))
+
+    @property
+    def takes_grey(self) -> bool:
+        """Whether the function takes grey pictures."""
+        return bool(getattr(self.function, "takes_grey", False))
+
     def __repr__(self) -> str:
         """Say the same in every process, as digests need."""
         return f"{name_of_step(self.function)}{self.arguments!r}"

@@ -41,6 +41,13 @@ def darker(image, by=2):
     return image.point(lambda value: value // by)
 
 
+def early(image, by=2):
+    return darker(image, by)
+
+
+early.before_resize = True
+
+
 class Inverting:
     before_resize = True
 
@@ -57,6 +64,8 @@ def test_names_functions_and_arguments_become_steps():
     configured = step_of({f"{__name__}.darker": {"by": 4}})
     assert configured(Image.new("RGB", (1, 1), (80, 40, 8))).getpixel((0, 0)) == (20, 10, 2)
     assert dict(configured.arguments) == {"by": 4}
+    assert not configured.before_resize
+    assert step_of({f"{__name__}.early": {"by": 4}}).before_resize
 
 
 @pytest.mark.parametrize(
