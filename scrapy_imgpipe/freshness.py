@@ -96,8 +96,11 @@ def judge_record(record: ImageRecord, now: float, policy: Policy) -> Verdict:
 
 
 def is_known_failure(record: ImageRecord, now: float, policy: Policy) -> bool:
-    """Return whether *record* failed for a lasting reason, too lately to be asked again."""
-    age = now - record.failed_at
+    """Return whether *record* failed for a lasting reason, too lately to be asked again.
+
+    One that will fail in the future, as a clock has it that was put back, is judged alike.
+    """
+    age = abs(now - record.failed_at)
     return (
         record.failed_at > 0
         and age < policy.retry_failed_days * SECONDS_PER_DAY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -37,7 +38,12 @@ def interrupted(
         page = site.add_page("/page.html", IN_FLIGHT)
         store = folder / "store"
         started[mode] = Crawl(
-            folder, page, store=store, mode=mode, IMAGES_THUMBS={"small": [50, 50]}
+            folder,
+            page,
+            store=store,
+            mode=mode,
+            IMAGES_THUMBS={"small": [50, 50]},
+            IMGPIPE_REPORT=str(folder / "report.jsonl"),
         )
     found = {}
     for mode, running in started.items():
@@ -74,3 +80,39 @@ def test_an_interrupted_crawl_sums_up(
 ) -> None:
     ((_, line),) = interrupted[mode][2].lines("Images: ")
     assert line.startswith("Images: 4 stored, 0 up to date, 0 failed; ")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_report_of_an_interrupted_crawl_is_whole(
+    interrupted: dict[str, tuple[Site, Path, Crawled]], mode: str
+) -> None:
+    site, store, _ = interrupted[mode]
+    lines = (store.parent / "report.jsonl").read_text().splitlines()
+    ended = {row["url"]: row["outcome"] for row in map(json.loads, lines)}
+    assert ended == {site.url(path): "stored" for path in IN_FLIGHT}
+
+
+@pytest.mark.parametrize("mode", ["asyncio", "select"])
+def test_a_second_interrupt_ends_the_crawl_at_once_and_leaves_nothing_half_done(
+    tmp_path: Path, mode: str
+) -> None:
+    gate = threading.Event()
+    with Site() as site:
+        site.answers = {path: Answer(jpeg((600, 400)), gate=gate) for path in IN_FLIGHT[1:]}
+        site.answers[IN_FLIGHT[0]] = jpeg((600, 400))
+        page = site.add_page("/page.html", IN_FLIGHT)
+        store = tmp_path / "store"
+        report = str(tmp_path / "report.jsonl")
+        running = Crawl(tmp_path, page, store=store, mode=mode, IMGPIPE_REPORT=report)
+        running.wait_for_line("Downloaded file from")
+        running.process.send_signal(signal.SIGINT)
+        running.wait_for_line("Closing spider (shutdown)")
+        running.process.send_signal(signal.SIGINT)
+        crawled = running.end()  # the others are held back for as long as the site is there
+        gate.set()
+    assert crawled.lines("forcing unclean shutdown", "scrapy")
+    first = site.answers[IN_FLIGHT[0]]
+    assert list(files(store).values()) in ([first], [])
+    rows = tmp_path / "report.jsonl"  # written within a second, so perhaps not yet
+    lines = rows.read_text().splitlines() if rows.exists() else []
+    assert {json.loads(line)["outcome"] for line in lines} <= {"stored", "interrupted"}

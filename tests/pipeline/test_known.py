@@ -475,3 +475,18 @@ def test_one_url_under_two_names_has_two_records(tmp_path, index):
             assert item["images"][0]["status"] == ("uptodate" if round_ else "downloaded")
     assert index.count() == 2
     assert index.refers_to(["x/a.jpg", "y/a.jpg", image_path(URL)]) == {"x/a.jpg", "y/a.jpg"}
+
+
+def test_a_clock_that_goes_back_makes_nothing_stale_and_nothing_refused_for_ever(
+    tmp_path, monkeypatch
+):
+    now = time.time()
+    known = {"IMGPIPE_INDEX": str(tmp_path / "i"), "IMGPIPE_RETRY_FAILED_AFTER": 7}
+    asked = []
+    for days in (0, 3650, 0, -3650, 5):
+        monkeypatch.setattr(time, "time", lambda days=days: now + days * 86_400)
+        with Crawl(tmp_path / "store", {URL: jpeg()}, **known) as crawl:
+            crawl.images(URL, "http://shop.example/b.jpg")
+            asked.append([url.rpartition("/")[2] for url in crawl.site.urls])
+    # ten years on all is stale; back from there, what is stored is fresh, what failed is asked for
+    assert asked == [["a.jpg", "b.jpg"], ["a.jpg", "b.jpg"], ["b.jpg"], ["b.jpg"], ["b.jpg"]]
