@@ -8,7 +8,7 @@ come than a new connection costs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from scrapy import signals
@@ -46,6 +46,10 @@ _HEAD = 1024  # bytes by which text is told
 
 #: URLs whose host is the one that is connected to.
 _WITH_HOSTS = ("http:", "https:", "ftp:")
+
+#: Keys in ``Request.meta``: Scrapy's for a limit of bytes, and ours to keep a user's in.
+_LIMIT = "download_maxsize"
+_USERS_LIMIT = "imgpipe_maxsize"
 
 _of_crawl: WeakKeyDictionary[Crawler, ref[Hops]] = WeakKeyDictionary()
 
@@ -107,14 +111,11 @@ class Watch:
         self.told = told
         encoding = headers.get("Content-Encoding", b"identity").strip().lower()
         self._encoded = encoding not in {b"", b"identity"}
+        most = self.rules.options.max_bytes
         said = said_no(headers, self.rules.opt_out, user_agent) if self.rules.opt_out else ""
         if said:
-            self.refused = SourceRejected(said, "opted-out")
-            if told is not None and self._worth_stopping:
-                raise StopDownload(fail=False)
-            return
-        most = self.rules.options.max_bytes
-        if most and told is not None and told > most:
+            self._refuse(SourceRejected(said, "opted-out"))
+        elif most and told is not None and told > most:
             self._refuse(SourceRejected(f"{told} bytes are announced (> {most})", "too-many-bytes"))
 
     def bytes_came(self, data: bytes) -> None:
@@ -124,25 +125,27 @@ class Watch:
             StopDownload: it cannot become an image.
         """
         self.received += len(data)
-        if self.refused is not None:
-            return
         most = self.rules.options.max_bytes
-        if most and self.received > most:
-            self._refuse(
-                SourceRejected(f"More than {most} bytes came, and no end", "too-many-bytes")
-            )
-        if self._prober is None or self._encoded or not (self._worth_stopping or self.told is None):
+        if self.refused is not None:
+            self._refuse(self.refused)
+        elif most and self.received > most:
+            self._refuse(SourceRejected(f"More than {most} bytes came", "too-many-bytes"))
+        elif self._prober is not None and not self._encoded:
+            self._probe(self._prober, data)
+
+    def _probe(self, prober: Prober, data: bytes) -> None:
+        if not (self._worth_stopping or self.told is None):
             return
-        self._prober.feed(data)
+        prober.feed(data)
         if len(self._head) < _HEAD:
             self._head += data[: _HEAD - len(self._head)]
         if not self._worth_stopping:
             return
         try:
-            self._look(self._prober)
+            self._look(prober)
         except SourceRejected as refused:
             self._refuse(refused)
-        if self._prober.done:
+        if prober.done:
             self._prober = None
 
     def _look(self, prober: Prober) -> None:
@@ -150,9 +153,10 @@ class Watch:
         if prober.done and prober.format is None:
             imaging.check_head(self._head, self.rules.plan.formats)
 
-    def _refuse(self, refused: SourceRejected) -> NoReturn:
+    def _refuse(self, refused: SourceRejected) -> None:
         self.refused = refused.with_traceback(None)
-        raise StopDownload(fail=False)
+        if self._worth_stopping:
+            raise StopDownload(fail=False)
 
 
 class Hops:
@@ -215,7 +219,7 @@ class Hops:
         if request.url.startswith(_WITH_HOSTS):
             await self.neighbourhood.check(request, watch.rules.hosts)
         watch.begin()
-        limit = request.meta.get("download_maxsize")
+        _restore_limit(request)
         response = await download(request)
         if not isinstance(response, Response):
             return response
@@ -227,7 +231,7 @@ class Hops:
             watch.work.bytes_in += watch.received
             raise watch.refused
         if "Content-Encoding" in response.headers:
-            _bound_growth(request, len(response.body), watch.rules.options.max_bytes, limit)
+            _bound_growth(request, len(response.body), watch.rules.options.max_bytes)
         return response
 
     def _count(self, watch: Watch) -> None:
@@ -249,10 +253,25 @@ class Hops:
             watch.bytes_came(data)
 
 
-def _bound_growth(request: Request, length: int, most: int, limit: object) -> None:
-    """Let a body of *length* bytes grow to some size only when it is decoded."""
+def _restore_limit(request: Request) -> None:
+    """Give *request* the limit of bytes that its user gave it, if any.
+
+    The copy for a next hop has the one that the last response could grow to.
+    """
+    if _USERS_LIMIT in request.meta:
+        limit = request.meta[_LIMIT] = request.meta.pop(_USERS_LIMIT)
+        if limit is None:
+            del request.meta[_LIMIT]
+
+
+def _bound_growth(request: Request, length: int, most: int) -> None:
+    """Let a body of *length* bytes grow to some size only when it is decoded.
+
+    ``HttpCompressionMiddleware`` looks for the limit where the download handler did.
+    """
+    limit = request.meta[_USERS_LIMIT] = request.meta.get(_LIMIT)
     grown = max(_LEAST_GROWN, _MOST_GROWTH * length)
     for other in (most, limit):
         if isinstance(other, int) and other > 0:
             grown = min(grown, other)
-    request.meta["download_maxsize"] = grown
+    request.meta[_LIMIT] = grown

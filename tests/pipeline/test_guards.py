@@ -249,9 +249,9 @@ def test_a_download_is_stopped_by_what_its_headers_tell(tmp_path):
     from scrapy.exceptions import StopDownload
 
     async def announced(request):
-        told = {"Content-Length": "5000"}
+        told = {"Content-Length": "500000"}
         for signal, more in (
-            (signals.headers_received, {"headers": Headers(told), "body_length": 5000}),
+            (signals.headers_received, {"headers": Headers(told), "body_length": 500_000}),
             (signals.bytes_received, {"data": b"x"}),
         ):
             answers = crawl.crawler.signals.send_catch_log(
@@ -261,10 +261,40 @@ def test_a_download_is_stopped_by_what_its_headers_tell(tmp_path):
                 return Response(request.url, headers=told, flags=["download_stopped"])
         return Response(request.url, body=jpeg())
 
-    with Crawl(tmp_path, {PUBLIC: announced}, IMGPIPE_MAX_BYTES=4999) as crawl:
+    with Crawl(tmp_path, {PUBLIC: announced}, IMGPIPE_MAX_BYTES=499_999) as crawl:
         assert outcome(crawl, PUBLIC) == "too-many-bytes"
         assert crawl.stats["imgpipe/downloads/stopped"] == 1
-        assert crawl.stats["imgpipe/bytes/spared"] == 5000
+        assert crawl.stats["imgpipe/bytes/spared"] == 500_000
+
+
+@pytest.mark.parametrize("users", [{}, {"download_maxsize": 30_000_000}], ids=["none", "users"])
+def test_what_an_encoded_redirect_may_grow_to_is_no_limit_for_the_next_hop(tmp_path, users):
+    """The first answer is decoded by a middleware, the second one is another download."""
+    limits = []
+
+    class Limited(ImagesPipeline):
+        def get_media_requests(self, item, info):
+            yield from (
+                request.replace(meta=users) for request in super().get_media_requests(item, info)
+            )
+
+    with Crawl(tmp_path, {PUBLIC: jpeg()}, Limited) as crawl:
+        around = crawl.pipeline.hops._around
+
+        async def redirected(request):
+            async def encoded(hop):
+                limits.append(hop.meta.get("download_maxsize"))
+                return Response(hop.url, status=302, headers={"Content-Encoding": "gzip"})
+
+            await around(encoded, request)
+            limits.append(request.meta["download_maxsize"])
+            await around(encoded, request.copy())
+            return Response(request.url, body=jpeg())
+
+        crawl.site.answers[PUBLIC] = redirected
+        crawl.images(PUBLIC)
+    own = users.get("download_maxsize")
+    assert limits == [own, 16 << 20, own]
 
 
 # --- who does not want it ---
