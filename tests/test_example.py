@@ -158,7 +158,10 @@ def test_a_product_without_a_usable_image_is_dropped(first: Results) -> None:
 def test_each_image_is_fetched_once_by_a_spider(first: Results) -> None:
     assert first.requests["shop"][SHARED] == 1
     for spider in ("gallery", "shop"):
-        assert set(first.image_requests(spider).values()) == {1}
+        requests = dict(first.image_requests(spider))
+        # What came broken is asked for once more, in case it was the transfer.
+        assert requests.pop("/images/dotted-dress-back.jpg") == 2
+        assert set(requests.values()) == {1}
 
 
 def test_a_photo_arrives_untouched(first: Results) -> None:

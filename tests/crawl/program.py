@@ -145,7 +145,7 @@ def watch_threads(store: str) -> None:
     """Note in TOUCHED what happens on the main thread, which runs the loop, and what elsewhere."""
     import hashlib
 
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     main = threading.main_thread()
 
@@ -171,7 +171,7 @@ def watch_threads(store: str) -> None:
         return len(data) > 10_000
 
     sys.addaudithook(hook)
-    Image.open = watched("Image.open", Image.open)
+    ImageFile.ImageFile.__init__ = watched("Image.open", ImageFile.ImageFile.__init__)
     Image.Image.save = watched("Image.save", Image.Image.save)
     Image.Image.resize = watched("resize", Image.Image.resize)
     # What every decode and encode goes through, whichever method it began with.
