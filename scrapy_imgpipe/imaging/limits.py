@@ -6,11 +6,12 @@ found is checked as well, and it never makes more pixels than that.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.imaging.decode import check_pixels
-from scrapy_imgpipe.imaging.metadata import count_frames
+from scrapy_imgpipe.imaging.metadata import count_frames, segments
 from scrapy_imgpipe.imaging.plan import check_size
 from scrapy_imgpipe.imaging.weight import scale_of
 from scrapy_imgpipe.probe import Probe, Prober, probe
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 #: Formats whose header may tell another size than what is shown in the end.
 _UNSURE = frozenset({"GIF"})
+
+# libjpeg goes through all blocks of a picture in every scan, also in one that says nothing
+# of them: some 6 billion pixels a second (2026-11). Photos have 10 scans.
+_MOST_SCANS, _MOST_SCANNED = 50, 5_000_000_000
+
+# A baseline JPEG has 2 bits for each block at least (ITU-T T.81, F.1.2: a difference and
+# the end), and 10 blocks for 512 pixels at most; less of it was cut off.
+_PIXELS_PER_BYTE = 256
+
+_SCAN = b"\xda"
 
 
 def check_shape(size: tuple[int, int], plan: Plan) -> None:
@@ -69,12 +80,41 @@ def check_header(data: bytes, plan: Plan, *, whole: bool = False) -> int:
     seen = probe(data)
     most = plan.max_pixels
     if seen is not None:
-        if most and seen.pixels > most and not whole:
+        if most and seen.pixels > most and not whole and _is_decoded_by_rows(data, seen):
             most *= _times_smaller(seen, plan) ** 2
         check_pixels((seen.width, seen.height), most)
         check_shape((seen.width, seen.height), plan)
+        _check_scans(data, seen)
     check_frames(data, seen, plan)
     return most
+
+
+def _is_decoded_by_rows(data: bytes, seen: Probe) -> bool:
+    """Return whether a baseline JPEG is whole enough, and has all colours in one scan.
+
+    One that has not is kept in memory until its last scan, as a progressive one.
+    """
+    if seen.format != "JPEG" or len(data) < seen.pixels // _PIXELS_PER_BYTE:
+        return False
+    try:
+        scan = next(piece for piece in segments.pieces(data) if piece.kind == _SCAN)
+    except (ValueError, IndexError, struct.error, StopIteration):
+        return False
+    return data[scan.body] == seen.components
+
+
+def _check_scans(data: bytes, seen: Probe) -> None:
+    """Refuse a JPEG of so many scans that it takes seconds to go through them.
+
+    Raises:
+        SourceRejected: ``too-many-pixels``.
+    """
+    if seen.format != "JPEG" or seen.pixels * len(data) < _MOST_SCANNED:
+        return
+    scans = data.count(b"\xff" + _SCAN)
+    if scans > _MOST_SCANS and scans * seen.pixels > _MOST_SCANNED:
+        msg = f"Image has too many scans ({scans} of {seen.width}x{seen.height} pixels)"
+        raise SourceRejected(msg, "too-many-pixels")
 
 
 def check_early(prober: Prober, plan: Plan, *, whole: bool = False) -> None:
