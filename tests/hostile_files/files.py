@@ -783,7 +783,7 @@ def canvas_chunk() -> bytes:
     return riff(canvas(120, 80))[12:]
 
 
-@ends("not-an-image")
+@ends("not-an-image", megabytes=80)
 def ppm_of_comments() -> bytes:
     return b"P6\n" + b"#\n" * 300_000 + b"9 9\n255\n" + bytes(243)
 
