@@ -224,7 +224,7 @@ class Options:
     opt_out: Any = _setting("IMGPIPE_OPT_OUT", False, OPT_OUT, "Ways to say no that are honoured: directives of `X-Robots-Tag` (`noai`, ...), `tdm`, `data-mining`; `True` for all that speak of machine learning and data mining.")
     min_bytes: int = _setting("IMGPIPE_MIN_BYTES", 0, whole_number(0, "bytes"), "Downloads of fewer bytes are refused.")
     max_bytes: int = _setting("IMGPIPE_MAX_BYTES", 256 << 20, whole_number(0, "bytes"), "Downloads of more bytes are refused, and stopped when that is known; 0 leaves it to `DOWNLOAD_MAXSIZE`.")
-    max_pixels: int = _setting("IMGPIPE_MAX_PIXELS", 100_000_000, whole_number(0, "pixels"), "Images of more pixels are refused, before any is decoded; 0 accepts all. Baseline JPEGs count with what is decoded of them.")
+    max_pixels: int = _setting("IMGPIPE_MAX_PIXELS", 100_000_000, whole_number(0, "pixels"), "Images of more pixels are refused, before any is decoded; 0 accepts all. Baseline JPEGs count with what is decoded of them, moving WEBPs twice.")
     max_frames: int = _setting("IMGPIPE_MAX_FRAMES", 0, whole_number(0, "frames"), "Animations and files of more frames or pages are refused; 0 accepts all.")
     max_aspect_ratio: float = _setting("IMGPIPE_MAX_ASPECT_RATIO", 0, RATIO, "Images whose longer side is more times the shorter one are refused; 0 accepts all.")
     min_side: int = _setting("IMGPIPE_MIN_SIDE", 0, whole_number(0, "pixels"), "Images with a shorter side than this are refused.")

@@ -22,6 +22,7 @@ from scrapy_imgpipe.guards import text_kind
 from scrapy_imgpipe.imaging.failures import as_ours, sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 from scrapy_imgpipe.imaging.signalled import signalled
+from scrapy_imgpipe.imaging.traps import check_icon, check_letters
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -85,14 +86,6 @@ PIECE_BYTES = 4 << 20
 # A photo takes fewer than a hundred reads, a PNG three for each of its chunks of 8 KiB.
 _READS = 100_000
 _BYTES_PER_READ = 256
-
-#: Most pixels of a picture in an icon. Its table can say 256 x 256 and no more, and few are
-#: larger; Pillow decodes the first one while it opens the file, whatever its size.
-MOST_ICON_PIXELS = 1 << 22
-
-# Most bytes of a PPM in letters. Pillow reads it number by number, in Python: a second for
-# 3 MB (2026-11), in which the event loop stands still.
-_MOST_PLAIN_BYTES = 1 << 20
 
 # Formats whose decoders come with other packages (extras heif and jxl), and the function
 # of each that tells Pillow, where importing does not do so.
@@ -193,37 +186,6 @@ def _opened(data: bytes, formats: Collection[str]) -> ImageFile.ImageFile:
     raise UnidentifiedImageError
 
 
-def _check_icon(data: bytes) -> None:
-    """Refuse an icon with a picture that is none, by its size.
-
-    Raises:
-        SourceRejected: ``too-many-pixels``.
-    """
-    table = data[6 : 6 + 16 * int.from_bytes(data[4:6], "little")]
-    for (start,) in struct.iter_unpack("<12xI", table[: len(table) // 16 * 16]):
-        head = data[start : start + 24].ljust(24, b"\0")
-        if head.startswith(b"\x89PNG"):
-            size = struct.unpack(">16xII", head)
-        elif head.startswith(b"\x0c\0\0\0"):  # BITMAPCOREHEADER
-            size = struct.unpack_from("<4xHH", head)
-        elif head[1:4] == bytes(3):  # the others
-            size = tuple(map(abs, struct.unpack_from("<4xii", head)))
-        else:
-            continue
-        check_pixels(size, MOST_ICON_PIXELS)
-
-
-def _check_letters(image: Image.Image, data: bytes) -> None:
-    """Refuse a large PPM in letters.
-
-    Raises:
-        ImageBroken: too slow to decode.
-    """
-    plain = image.format == "PPM" and any(tile[0] == "ppm_plain" for tile in image.tile)  # type: ignore[attr-defined]
-    if plain and len(data) > _MOST_PLAIN_BYTES:
-        raise ImageBroken("Image cannot be decoded: it is in letters, and too long")
-
-
 def check_pixels(size: tuple[int, int], most: int) -> None:
     """Refuse more than *most* pixels; 0 for no limit.
 
@@ -307,9 +269,9 @@ def open_image(
     allowed = _openable(formats)
     try:
         if "ICO" in allowed and _SIGNATURES["ICO"].match(data):
-            _check_icon(data)
+            check_icon(data)
         image = _opened(data, allowed)
-        _check_letters(image, data)
+        check_letters(image, data)
         check_pixels(image.size, most_pixels)
     except Exception as error:  # noqa: BLE001 - plug-ins raise anything on hostile headers
         refusal = _refusal(error, data, allowed)

@@ -52,6 +52,8 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
         return max(least, plan.max_pixels * PIXEL_BYTES * COPIES) if odd else least
     kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
     kept += _enlarged(seen, plan) + _animated(seen, plan) + _stepped(seen, plan)
+    if seen.format == "WEBP" and seen.animated:  # libwebp has two canvases of its own
+        kept += COPIES * PIXEL_BYTES * seen.pixels
     if whole or seen.components != 3 or seen.turned:  # noqa: PLR2004 - colour, passes through
         return kept + seen.pixels * PIXEL_BYTES * COPIES
     scale = scale_of(seen, plan)

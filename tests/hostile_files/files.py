@@ -138,6 +138,12 @@ def webp_of_a_huge_canvas() -> bytes:
 
 
 @ends("too-many-pixels")
+def webp_that_moves_on_a_huge_canvas() -> bytes:
+    frame = bytes(12) + b"\1\0\0\0" + written(picture((1, 1)), "WEBP", lossless=True)[12:]
+    return riff(canvas(10_000, 10_000, 0x02), (b"ANIM", bytes(6)), *[(b"ANMF", frame)] * 2)
+
+
+@ends("too-many-pixels")
 def webp_lossless_of_16384() -> bytes:
     sides = (16_383 | 16_383 << 14).to_bytes(4, "little")
     return riff((b"VP8L", b"\x2f" + sides + bytes(64)))

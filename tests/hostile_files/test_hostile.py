@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(300)  # the first test waits for all that are measured
+
 #: What one file takes in a crawl is bounded by the tests of rendering: here it only has to end.
 SETTINGS = {"IMAGES_THUMBS": {"small": (50, 50)}, "IMGPIPE_MAX_BYTES": 1 << 28}
 
@@ -37,7 +39,7 @@ def measured(folder: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     env = environment()
     env["PYTHONPATH"] += f":{request.config.rootpath}"
     command = [sys.executable, measuring.__file__, str(folder)]
-    done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=110)
+    done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
