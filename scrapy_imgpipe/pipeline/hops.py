@@ -81,15 +81,21 @@ class Watch:
         work: what is known of the request.
     """
 
+    #: Why it cannot become an image.
+    refused: SourceRejected | None
+    #: Bytes that its headers tell of.
+    told: int | None
+    #: Bytes that have come.
+    received: int
+
     def __init__(self, rules: WatchRules, work: Work) -> None:
-        self.rules = rules
-        self.work = work
+        self.rules: WatchRules = rules
+        self.work: Work = work
         self.begin()
 
     def begin(self) -> None:
         """Take note that another hop begins."""
-        self.refused: SourceRejected | None = None
-        self.told: int | None = None
+        self.refused = self.told = None
         self.received = 0
         self._encoded = False
         self._head = b""

@@ -33,7 +33,7 @@ _profile = Struct("<II").unpack_from
 # go from a # to the end of the line.
 _TWO_BYTES = 256  # a largest value from which on samples have two
 _KINDS = {b"P4": (2, 0), b"P5": (3, 1), b"P6": (3, 3)}
-_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})(?![^\s#])")
+_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])++(\d{1,9})(?![^\s#])")
 
 
 def bmp_pieces(data: bytes) -> Iterator[Piece]:
