@@ -65,7 +65,7 @@ OUTSIDE = {
     "imaging": {"PIL"},
     "surroundings": {"PIL"},
     "promises": {"scrapy", "twisted"},
-    "compat": {"scrapy", "twisted"},
+    "compat": {"scrapy", "twisted", "w3lib"},
     "batches": {"scrapy"},
     "workers": {"scrapy", "twisted"},
     "tasks": {"PIL"},

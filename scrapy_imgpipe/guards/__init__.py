@@ -7,7 +7,14 @@ and what is refused leaves as an error of ours that says why.
 from scrapy_imgpipe.guards.addresses import Address, address_in, is_public
 from scrapy_imgpipe.guards.hosts import HostRules, Network, network_or_name
 from scrapy_imgpipe.guards.texts import text_kind
-from scrapy_imgpipe.guards.urls import check_entry, check_url, credentials_in, shown_url
+from scrapy_imgpipe.guards.urls import (
+    check_entry,
+    check_url,
+    credentials_in,
+    shown_text,
+    shown_url,
+    without_credentials,
+)
 
 __all__ = [
     "Address",
@@ -19,6 +26,8 @@ __all__ = [
     "credentials_in",
     "is_public",
     "network_or_name",
+    "shown_text",
     "shown_url",
     "text_kind",
+    "without_credentials",
 ]

@@ -72,14 +72,14 @@ class HostRules:
         Raises:
             SourceRejected: ``url-not-allowed``.
         """
-        host = host.lower().removesuffix(".")
-        if _names(self.blocked, host):
+        host = host.lower().rstrip(".")
+        literal = None if resolved else address_in(host)
+        if _names(self.blocked, host) or (literal is not None and _has(self.blocked, literal)):
             raise _refused(host, "is in IMGPIPE_BLOCKED_HOSTS", "url-not-allowed")
         names = [entry for entry in self.allowed if isinstance(entry, str)]
         undecided = len(names) < len(self.allowed)  # its address may be in a network of them
         if not resolved:
-            address = address_in(host)
-            undecided = address is not None and _has(self.allowed, address)
+            undecided = literal is not None and _has(self.allowed, literal)
         if self.allowed and not undecided and not _names(names, host):
             raise _refused(host, "is not in IMGPIPE_ALLOWED_HOSTS", "url-not-allowed")
 
@@ -94,7 +94,7 @@ class HostRules:
         Raises:
             SourceRejected: ``address-not-allowed``.
         """
-        named = not self.allowed or _names(self.allowed, host.lower().removesuffix("."))
+        named = not self.allowed or _names(self.allowed, host.lower().rstrip("."))
         for address in addresses:
             listed = _has(self.allowed, address)
             if _has(self.blocked, address):

@@ -33,7 +33,10 @@ _BACKSLASH_IS_SLASH = frozenset({"http", "https", "ftp", "file", "ws", "wss"})
 
 _SHOWN_CHARACTERS = 100
 _SHOWN_OF_DATA = 64
+_SHOWN_OF_URL = 8000  # as long as servers should take (RFC 9110, 4.1)
+_SHOWN_OF_TEXT = 1000
 _BLANK_OR_CONTROL = "".join(map(chr, range(0x21)))
+_MOST_HOST = 300  # RFC 1035, 2.3.4: 255 bytes
 _TAB_OR_NEWLINE = str.maketrans("", "", "\t\n\r")
 
 # Nine URLs in ten; whatever it does not match is looked at properly.
@@ -44,7 +47,14 @@ _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::(.*))?", re.DOTALL)
 _AUTHORITY_END = re.compile(r"[/?#]")
 _AUTHORITY_DELIMITER = re.compile(r"[/?#@:\\]")
 _BAD_IN_HOST = re.compile(r"[\x00-\x20\x7f-\x9f]|\s")
-_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:[/\\\\]{2,})([^/?#\\\\]*)@")
+# What stands before a host, and user and password: browsers need no slashes behind the
+# schemes that they know.
+_BEFORE_HOST = r"(?:(?:https?|ftp|wss?):[/\\]*|(?:[a-z][a-z0-9+.-]{0,30}:)?[/\\]{2,})"
+_USERINFO = re.compile(rf"({_BEFORE_HOST})([^/?#\\]*)@", re.IGNORECASE)
+_USERINFO_BEHIND = re.compile(r"([a-z]:[/\\]{2,})([^/?#\\\s'\"]*)@", re.IGNORECASE)
+_USERINFO_IN_TEXT = re.compile(rf"({_BEFORE_HOST})([^/?#\\\s'\"]*)@", re.IGNORECASE)
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+")
+_BAD_IN_COMMAND = re.compile(r"[\x00-\x1f\x7f]")
 _FUTURE_ADDRESS = re.compile(r"[vV][0-9a-fA-F]+\..+")  # RFC 3986, section 3.2.2
 
 
@@ -85,14 +95,38 @@ def shown_url(url: str) -> str:
     """Return *url* as logs, the index and the report show it.
 
     Without user and password, which are nobody else's business; of a ``data:`` URL, which
-    may have megabytes, the first 64 characters and its SHA-1.
+    may have megabytes, the first 64 characters and its SHA-1; of any other, the first 8000.
     """
+    if url[:1] <= " ":
+        url = url.strip(_BLANK_OR_CONTROL)
     if url[:5].lower() == "data:":
-        if len(url) <= _SHOWN_OF_DATA:
-            return url
-        told = hashlib.sha1(url.encode(errors="replace"), usedforsecurity=False).hexdigest()
-        return f"{url[:_SHOWN_OF_DATA]}...sha1={told}"
-    return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
+        return _cut(url, _SHOWN_OF_DATA)
+    url = _cut(without_credentials(url), _SHOWN_OF_URL)
+    return _USERINFO_BEHIND.sub(r"\1", url) if "@" in url else url
+
+
+def without_credentials(url: str) -> str:
+    """Return *url* without user and password."""
+    if "@" not in url:
+        return url
+    plain = url.translate(_TAB_OR_NEWLINE)
+    found = _USERINFO.match(plain)
+    return found[1] + plain[found.end() :] if found is not None else url
+
+
+def shown_text(text: str) -> str:
+    """Return *text*, in which URLs may stand anywhere, as logs, index and report show it."""
+    if text.lstrip(_BLANK_OR_CONTROL)[:5].lower() == "data:":
+        return shown_url(text)
+    text = _cut(text, _SHOWN_OF_TEXT)
+    return _USERINFO_IN_TEXT.sub(r"\1", text) if "@" in text else text
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    told = hashlib.sha1(text.encode(errors="replace"), usedforsecurity=False).hexdigest()
+    return f"{text[:most]}...sha1={told}"
 
 
 def credentials_in(url: str) -> tuple[str, str] | None:
@@ -112,7 +146,9 @@ def _check_closely(url: str, allowed_schemes: Collection[str]) -> None:
     scheme = found[1].lower()
     if scheme not in allowed_schemes:
         # "example.com/a.jpg" with a port has the form of a scheme, but means none.
-        if _HOST_AND_PORT.match(text) is not None and not text.startswith("//", found.end()):
+        if _HOST_AND_PORT.match(text[:_MOST_HOST]) is not None and not text.startswith(
+            "//", found.end()
+        ):
             raise _not_absolute(url)
         msg = f"The scheme {scheme!r} of {_shown(url)} is not in IMGPIPE_ALLOWED_SCHEMES"
         raise SourceRejected(msg, "url-not-allowed")
@@ -127,8 +163,19 @@ def _check_closely(url: str, allowed_schemes: Collection[str]) -> None:
         rest = rest.replace("\\", "/")
     if scheme in _NEED_HOST:
         _check_authority(url, rest)
+        if scheme in {"ftp", "s3"}:
+            _check_commands(url, scheme, rest)
     elif "://" not in text:
         raise _not_absolute(url)
+
+
+def _check_commands(url: str, scheme: str, rest: str) -> None:
+    """Refuse what Scrapy's handlers would make another command, or another host, of."""
+    if scheme == "ftp" and _BAD_IN_COMMAND.search(unquote(rest)):
+        raise _bad_url(url, "no control characters, escaped or not, in a URL of FTP")
+    bucket = _AUTHORITY_END.split(rest[2:], maxsplit=1)[0]
+    if scheme == "s3" and _BUCKET.fullmatch(bucket) is None:
+        raise _bad_url(url, "the name of a bucket")
 
 
 def _check_authority(url: str, rest: str) -> None:
@@ -197,7 +244,7 @@ def _bad_url(value: object, expected: str) -> SourceRejected:
 
 def _shown(value: object) -> str:
     if isinstance(value, str):
-        value = shown_url(value)
+        value = shown_text(value)
     # Cut before repr as well: an entry may have megabytes.
     text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

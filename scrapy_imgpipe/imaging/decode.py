@@ -53,6 +53,9 @@ _SIGNATURES = {
     }.items()
 }
 
+#: Bytes by which a format is told, and those of them that Pillow's decoders look at.
+_HEAD_BYTES, _PREFIX_BYTES = 64, 16
+
 # EXIF 2.3, tag 274; 1 is upright.
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -99,8 +102,9 @@ _plugins_lock = threading.Lock()
 
 def format_of(data: bytes) -> str:
     """Return which format *data* begins as, in Pillow's spelling; empty where none is known."""
+    head = data[:_HEAD_BYTES]
     for name, signature in _SIGNATURES.items():
-        if signature.match(data):
+        if signature.match(head):
             return name
     return ""
 
@@ -177,8 +181,8 @@ def _opened(data: bytes, formats: Collection[str]) -> ImageFile.ImageFile:
     """Do what ``Image.open`` does, but for its limit of pixels, which warns and raises."""
     file = _Bytes(data)
     for name in formats:
-        factory, accept = Image.OPEN[name]
-        if accept is not None and accept(data[:16]) in {False, ""}:
+        factory, _ = Image.OPEN[name]
+        if _accepts(name, data) is False:
             continue
         file.seek(0)
         with suppress(SyntaxError, IndexError, TypeError, struct.error):  # not of this format
@@ -210,11 +214,22 @@ def check_head(head: bytes, formats: Collection[str]) -> None:
     Raises:
         SourceRejected: ``not-an-image`` or ``format-not-allowed``.
     """
+    answers = [_accepts(name, head) for name in _openable(formats)]
     name, kind = format_of(head), text_kind(head)
-    if name or kind or _SIGNATURES.keys() >= {_ALIASES.get(form, form) for form in formats}:
-        if name and name in (_ALIASES.get(form, form) for form in formats):
-            return
+    if True not in answers and (name or kind or None not in answers):
         raise _not_allowed(name, kind)
+
+
+def is_allowed(form: str, formats: Collection[str]) -> bool:
+    """Return whether a file of *form* may be opened where *formats* are allowed."""
+    return _ALIASES.get(form, form) in _openable(formats)
+
+
+def _accepts(name: str, head: bytes) -> bool | None:
+    """Return whether a decoder takes what begins with *head*; None where it cannot tell."""
+    accept = Image.OPEN[name][1]
+    # A text says why this Pillow cannot open what it would be.
+    return None if accept is None else accept(head[:_PREFIX_BYTES]) is True
 
 
 def _not_allowed(name: str, kind: str) -> SourceRejected:

@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.imaging.decode import check_pixels
+from scrapy_imgpipe.imaging.decode import check_pixels, is_allowed
 from scrapy_imgpipe.imaging.metadata import count_frames, segments
 from scrapy_imgpipe.imaging.plan import check_size
 from scrapy_imgpipe.imaging.weight import scale_of
@@ -137,7 +137,7 @@ def check_early(prober: Prober, plan: Plan, *, whole: bool = False) -> None:
     seen = prober.probe
     if seen is None:
         return
-    if not {seen.format, "MPO" if seen.format == "JPEG" else ""} & set(plan.formats):
+    if not is_allowed(seen.format, plan.formats):
         msg = f"Image format {seen.format} is not allowed"
         raise SourceRejected(msg, "format-not-allowed")
     _refuse_frames(seen.frames or 0, plan)

@@ -13,6 +13,9 @@ from scrapy_imgpipe.optouts import TDM, refused_by_robots_tag, refused_by_tdm_he
 if TYPE_CHECKING:
     from scrapy.http import Headers, Response
 
+#: Bytes of all headers of one name that are looked at.
+_MOST_VALUE = 16 << 10
+
 _REDIRECTS = range(300, 400)
 
 
@@ -69,13 +72,23 @@ def check_permission(response: Response, words: frozenset[str]) -> None:
 
 def said_no(headers: Headers, words: frozenset[str], user_agent: str) -> str:
     """Return in which words *headers* say that an image is not for us; empty where not."""
-    values = [value.decode("latin-1") for value in headers.getlist("X-Robots-Tag")]
+    values = _values(headers, "X-Robots-Tag")
     directive = refused_by_robots_tag(values, words, user_agent)
     if directive:
         return f"Not for us: X-Robots-Tag says {directive}"
-    values = [value.decode("latin-1") for value in headers.getlist("TDM-Reservation")]
-    reserved = TDM in words and refused_by_tdm_header(values)
+    reserved = TDM in words and refused_by_tdm_header(_values(headers, "TDM-Reservation"))
     return "Not for us: TDM-Reservation says 1" if reserved else ""
+
+
+def _values(headers: Headers, name: str) -> list[str]:
+    """Return the values of the headers *name*, as far as anybody needs so many."""
+    left, values = _MOST_VALUE, []
+    for value in headers.getlist(name):
+        values.append(value[:left].decode("latin-1"))
+        left -= len(values[-1])
+        if left <= 0:
+            break
+    return values
 
 
 def refusal(response: Response, statuses: Collection[int]) -> Refusal | None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, ref
 
 from scrapy import signals
-from scrapy.exceptions import StopDownload
+from scrapy.exceptions import IgnoreRequest, StopDownload
 from scrapy.http import Request, Response
+from scrapy.http.request import NO_CALLBACK
 
 from scrapy_imgpipe import imaging, stats
 from scrapy_imgpipe.compat.downloader import TICKET, watch_hops
+from scrapy_imgpipe.compat.middlewares import bound_growth, redirected_to, restore_limit
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.guards import HostRules, check_url
 from scrapy_imgpipe.optouts import TDM
@@ -37,19 +40,13 @@ if TYPE_CHECKING:
 #: (RFC 6928: 10 segments of 1460 bytes in the first of them, and twice as many in each next).
 WORTH_STOPPING = 128 << 10
 
-#: What an encoded body may grow to, in bytes, and how many times its length; no picture
-#: is sent with a Content-Encoding that gains more, but for some icons.
-_LEAST_GROWN = 16 << 20
-_MOST_GROWTH = 100
-
 _HEAD = 1024  # bytes by which text is told
 
 #: URLs whose host is the one that is connected to.
-_WITH_HOSTS = ("http:", "https:", "ftp:")
+_WITH_HOSTS = ("http:", "https:", "ftp:", "s3:")
 
-#: Keys in ``Request.meta``: Scrapy's for a limit of bytes, and ours to keep a user's in.
-_LIMIT = "download_maxsize"
-_USERS_LIMIT = "imgpipe_maxsize"
+#: Key in ``Request.meta`` of the rules for what is sent for the sake of a source.
+_RULES = "imgpipe_rules"
 
 _of_crawl: WeakKeyDictionary[Crawler, ref[Hops]] = WeakKeyDictionary()
 
@@ -91,6 +88,7 @@ class Watch:
     def __init__(self, rules: WatchRules, work: Work) -> None:
         self.rules: WatchRules = rules
         self.work: Work = work
+        self.hosts: set[str | None] = set()  # that are asked, one hop after the other
         self.begin()
 
     def begin(self) -> None:
@@ -200,32 +198,31 @@ class Hops:
         """Return the response to *request*, which has its ticket, or raise why not."""
         number = request.meta.get(TICKET, 0)
         self._watches[number] = watch
+        watch.hosts.add(urlsplit(request.url).hostname)
         download = self._crawler.engine.download_async
         try:
-            if TDM in watch.rules.opt_out:
-                await self._reserved(request, watch)
+            if TDM in watch.rules.opt_out:  # here, while the place of its host is still free
+                await self._reservations.check(request.url, self._meta_for(request, watch))
+            bound_growth(request, 0, watch.rules.options.max_bytes)  # of what a cache has
             if self._installed:
                 return await download(request)
             return await self._around(download, request)
         finally:
             del self._watches[number]
 
-    async def _reserved(self, request: Request, watch: Watch) -> None:
-        """Refuse what its site reserves; asked here, where the place of its host is still free."""
-        check_url(request.url, watch.rules.options.allowed_schemes)
-        if request.url.startswith(_WITH_HOSTS):
-            await self.neighbourhood.check(request, watch.rules.hosts)
-        await self._reservations.check(request.url)
+    @staticmethod
+    def _meta_for(request: Request, watch: Watch) -> dict[str, Any]:
+        """Return what a request that is sent for the sake of *request* has to know."""
+        proxy = request.meta.get("proxy")
+        return {_RULES: watch.rules, **({"proxy": proxy} if proxy else {})}
 
     async def _around(self, download: Download, request: Request) -> Any:
         watch = self._watches.get(request.meta.get(TICKET, 0))
         if watch is None:
-            return await download(request)
-        check_url(request.url, watch.rules.options.allowed_schemes)
-        if request.url.startswith(_WITH_HOSTS):
-            await self.neighbourhood.check(request, watch.rules.hosts)
+            return await self._of_others(download, request)
+        await self._check(request.url, request.meta, watch.rules)
         watch.begin()
-        _restore_limit(request)
+        restore_limit(request)
         response = await download(request)
         if not isinstance(response, Response):
             return response
@@ -237,8 +234,40 @@ class Hops:
             watch.work.bytes_in += watch.received
             raise watch.refused
         if "Content-Encoding" in response.headers:
-            _bound_growth(request, len(response.body), watch.rules.options.max_bytes)
+            bound_growth(request, len(response.body), watch.rules.options.max_bytes)
+        target = redirected_to(request, response)
+        if target:
+            watch.hosts.add(urlsplit(target).hostname)
+            await self._check(target, request.meta, watch.rules)
+            if TDM in watch.rules.opt_out:
+                await self._reservations.check(target, self._meta_for(request, watch))
         return response
+
+    async def _of_others(self, download: Download, request: Request) -> Any:
+        """Look at what is sent for the sake of a source: a tdmrep.json, a robots.txt."""
+        rules = request.meta.get(_RULES) or self._rules_of_robots(request)
+        if rules is None:
+            return await download(request)
+        try:
+            await self._check(request.url, request.meta, rules)
+            response = await download(request)
+            await self.neighbourhood.check_answer(response, request, rules.hosts)
+        except SourceRejected as refused:
+            raise IgnoreRequest(str(refused)) from None
+        return response
+
+    def _rules_of_robots(self, request: Request) -> WatchRules | None:
+        """Return the rules for a robots.txt that an image waits for; None for all else."""
+        if request.callback is not NO_CALLBACK or not request.url.endswith("/robots.txt"):
+            return None
+        host = urlsplit(request.url).hostname
+        watches = self._watches.values()
+        return next((watch.rules for watch in watches if host in watch.hosts), None)
+
+    async def _check(self, url: str, meta: dict[str, Any], rules: WatchRules) -> None:
+        check_url(url, rules.options.allowed_schemes)
+        if url.startswith(_WITH_HOSTS):
+            await self.neighbourhood.check(url, meta, rules.hosts)
 
     def _count(self, watch: Watch) -> None:
         count = self._crawler.stats.inc_value
@@ -257,27 +286,3 @@ class Hops:
         watch = self._watches.get(request.meta.get(TICKET, 0))
         if watch is not None:
             watch.bytes_came(data)
-
-
-def _restore_limit(request: Request) -> None:
-    """Give *request* the limit of bytes that its user gave it, if any.
-
-    The copy for a next hop has the one that the last response could grow to.
-    """
-    if _USERS_LIMIT in request.meta:
-        limit = request.meta[_LIMIT] = request.meta.pop(_USERS_LIMIT)
-        if limit is None:
-            del request.meta[_LIMIT]
-
-
-def _bound_growth(request: Request, length: int, most: int) -> None:
-    """Let a body of *length* bytes grow to some size only when it is decoded.
-
-    ``HttpCompressionMiddleware`` looks for the limit where the download handler did.
-    """
-    limit = request.meta[_USERS_LIMIT] = request.meta.get(_LIMIT)
-    grown = max(_LEAST_GROWN, _MOST_GROWTH * length)
-    for other in (most, limit):
-        if isinstance(other, int) and other > 0:
-            grown = min(grown, other)
-    request.meta[_LIMIT] = grown

@@ -23,6 +23,8 @@ from scrapy_imgpipe.compat.resolving import addresses_of
 from scrapy_imgpipe.guards import Address, HostRules, address_in, is_public
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scrapy.crawler import Crawler
     from scrapy.http import Request, Response
 
@@ -77,15 +79,23 @@ class Neighbourhood:
         elif len(self._unknown) < _MOST_UNKNOWN:
             self._unknown[host] = None
 
-    async def check(self, request: Request, rules: HostRules) -> None:
-        """Look up the host of *request*, and refuse it by name or address.
+    async def check(self, url: str, meta: Mapping[str, Any], rules: HostRules) -> None:
+        """Look up the host of *url*, and refuse it by name or address.
+
+        Args:
+            url: that is about to be asked for.
+            meta: of the request; behind a proxy names decide alone.
+            rules: for hosts.
 
         Raises:
             SourceRejected: ``url-not-allowed`` or ``address-not-allowed``.
             CannotResolveHostError: it has no address.
         """
-        host = urlsplit(request.url).hostname or ""
-        proxied = bool(request.meta.get("proxy"))
+        host = urlsplit(url).hostname or ""
+        if url.startswith("s3:"):  # the host that Scrapy's handler makes of it
+            rules.check_name(f"{host}.s3.amazonaws.com", resolved=False)
+            return
+        proxied = bool(meta.get("proxy"))
         rules.check_name(host, resolved=not proxied)
         if not rules.need_addresses or self._all_go(rules):
             return
@@ -131,12 +141,13 @@ class Neighbourhood:
         Of pages from a cache nobody knows where they came from; one whose host has no
         address any more counts as public.
         """
-        while self._unknown and not self._is_public:
-            host, _ = self._unknown.popitem()
+        for host in list(self._unknown):  # others may look for the same meanwhile
             try:
-                self._is_public = any(map(is_public, await self._addresses_of(host)))
+                public = any(map(is_public, await self._addresses_of(host)))
             except CannotResolveHostError:
-                self._is_public = "." in host
+                public = "." in host
+            self._is_public = self._is_public or public
+            self._unknown.pop(host, None)
         return self._is_public
 
     async def _addresses_of(self, host: str) -> tuple[Address, ...]:

@@ -6,7 +6,7 @@ other, before the first image of the site; a file that cannot be had reserves no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, ref
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 _MOST_SITES = 10_000
 
 _FOUND = 200
+
+_META = {
+    "dont_redirect": True,
+    "dont_retry": True,
+    "download_maxsize": MAX_TDM_BYTES,
+    "allow_offsite": True,
+}
 
 _of_crawl: WeakKeyDictionary[Crawler, ref[Reservations]] = WeakKeyDictionary()
 
@@ -51,8 +58,12 @@ class Reservations:
             _of_crawl[crawler] = ref(one)
         return one
 
-    async def check(self, url: str) -> None:
+    async def check(self, url: str, meta: dict[str, Any]) -> None:
         """Refuse *url* where its site reserves it.
+
+        Args:
+            url: of an image.
+            meta: for the request that asks its site.
 
         Raises:
             SourceRejected: ``opted-out``.
@@ -62,12 +73,12 @@ class Reservations:
             return
         site = f"{parts.scheme}://{parts.netloc}"
         if site not in self._rules:
-            await self._ask(site)
+            await self._ask(site, meta)
         query = f"?{parts.query}" if parts.query else ""
         if self._rules.get(site, TdmRules()).reserved(parts.path + query):
             raise SourceRejected(f"Not for us: reserved by {site}{TDM_PATH}", "opted-out")
 
-    async def _ask(self, site: str) -> None:
+    async def _ask(self, site: str, meta: dict[str, Any]) -> None:
         waiting = self._asked.get(site)
         if waiting is not None:
             promise = new_promise()
@@ -77,15 +88,14 @@ class Reservations:
         self._asked[site] = []
         rules = TdmRules()
         try:
-            rules = await self._fetched(site + TDM_PATH)
+            rules = await self._fetched(site + TDM_PATH, meta)
         finally:
             self._rules[site] = rules
             for promise in self._asked.pop(site):
                 keep(promise, None)
 
-    async def _fetched(self, url: str) -> TdmRules:
-        meta = {"dont_redirect": True, "dont_retry": True, "download_maxsize": MAX_TDM_BYTES}
-        request = Request(url, meta={**meta, "allow_offsite": True}, callback=NO_CALLBACK)
+    async def _fetched(self, url: str, meta: dict[str, Any]) -> TdmRules:
+        request = Request(url, meta={**meta, **_META}, callback=NO_CALLBACK)
         assert self._crawler.engine is not None  # noqa: S101 - an image is being downloaded
         try:
             response = await self._crawler.engine.download_async(request)

@@ -20,7 +20,13 @@ from scrapy.http.request import NO_CALLBACK
 
 from scrapy_imgpipe.candidates import candidates_of
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.guards import check_entry, credentials_in, shown_url
+from scrapy_imgpipe.guards import (
+    check_entry,
+    credentials_in,
+    shown_text,
+    shown_url,
+    without_credentials,
+)
 
 #: Longest part of an unusable entry that is repeated in messages and URLs.
 _SHOWN_CHARACTERS = 200
@@ -76,7 +82,7 @@ class UnusableRequest(Request):
 
     def __repr__(self) -> str:
         """Return what the log shows in place of a request: the entry as the page has it."""
-        return f"<{shown_url(self.entry)!r}>"
+        return f"<{shown_text(self.entry)!r}>"
 
     __str__ = __repr__
 
@@ -146,7 +152,7 @@ def sendable(request: Request) -> Request:
     credentials = credentials_in(request.url)
     if credentials is None:
         return request.replace(cls=_Quiet)
-    sent = request.replace(cls=_Quiet, url=shown_url(request.url))
+    sent = request.replace(cls=_Quiet, url=without_credentials(request.url))
     if sent.url.startswith("ftp:"):
         sent.meta.setdefault("ftp_user", credentials[0])
         sent.meta.setdefault("ftp_password", credentials[1])
@@ -200,7 +206,10 @@ def _request_of_one(entry: object) -> Request:
     except SourceRejected as error:
         return _unusable(entry, error.reason)
     except ValueError as error:  # what Request itself refuses
-        return _unusable(entry, f"Expected an absolute URL but received {_shown(entry)}: {error}")
+        return _unusable(
+            entry,
+            f"Expected an absolute URL but received {_shown(entry)}: {shown_text(str(error))}",
+        )
     if request.url != entry:  # Request escapes what a URL may not have
         request.meta[ENTRY] = entry
     return request
@@ -213,7 +222,7 @@ def _unusable(entry: object, reason: str) -> UnusableRequest:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(shown_text(value) if isinstance(value, str) else value)
     if len(text) > _SHOWN_CHARACTERS:
         text = f"{text[:_SHOWN_CHARACTERS]}..."
     return f"{text} of type {type(value).__name__}"

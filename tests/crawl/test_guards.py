@@ -41,6 +41,8 @@ def crawled(request, site, folder):
             ),
             "/to-file.jpg": Answer(status=302, headers={"Location": "file:///etc/hostname"}),
             "/to-good.jpg": Answer(status=302, headers={"Location": site.url("/good.jpg")}),
+            "/to-secret.jpg": elsewhere(f"http://user:password@127.0.0.1:{site.port}/good.jpg"),
+            "/gimp.jpg": Answer(b"P6\n# Created by GIMP\n500 400\n255\n" + NOISE[:600_000], **slow),
             "/round.jpg": Answer(status=302, headers={"Location": site.url("/round.jpg")}),
             "/page.jpg": Answer(b"<!doctype html>" + b"<p>text</p>" * 60_000, **slow),
             "/large.png": Answer(large_png(), **slow),
@@ -79,8 +81,10 @@ def test_each_ends_as_what_it_is(crawled):
         "/good.jpg": "downloaded",
         "/to-blocked.jpg": "url-not-allowed",
         "/to-private.jpg": "address-not-allowed",
-        "/to-file.jpg": "redirect-refused",
+        "/to-file.jpg": "url-not-allowed",
         "/to-good.jpg": "downloaded",
+        "/to-secret.jpg": "downloaded",
+        "/gimp.jpg": "downloaded",
         "/round.jpg": "filtered",
         "/page.jpg": "not-an-image",
         "/large.png": "too-many-pixels",
@@ -106,5 +110,30 @@ def test_what_cannot_become_an_image_is_stopped(crawled):
 def test_a_url_with_a_password_is_downloaded_and_never_shown(crawled):
     done, outcomes = crawled
     assert [outcome for path, outcome in outcomes.items() if "@" in path] == ["downloaded"]
-    lines = [line for line in done.log.splitlines() if "password" in line]
-    assert not [line for line in lines if "scrapy_imgpipe" in line or "<GET" in line], lines
+    lines = done.log.splitlines()  # one that begins with a brace is an item, as Scrapy shows it
+    assert not [line for line in lines if "password" in line and not line.startswith("{")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_robots_txt_of_a_refused_host_is_not_asked_for(site, tmp_path, mode):
+    site.answers |= {"/good.jpg": PICTURE, "/away.jpg": elsewhere(site.url("/x.jpg", "localhost"))}
+    page = site.add_page("/page", ["/good.jpg", "/away.jpg", site.url("/x.jpg", "localhost")])
+    site.forget()
+    settings = {
+        "IMGPIPE_BLOCKED_HOSTS": ["localhost"],
+        "MEDIA_ALLOW_REDIRECTS": True,
+        "ROBOTSTXT_OBEY": True,
+    }
+    done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **settings).went_well()
+    assert done.outcomes == {"stored": 1, "url-not-allowed": 2}
+    assert site.asked("robots.txt") == {"/robots.txt": 1}
+
+
+def test_a_bomb_from_the_http_cache_is_bounded_as_well(site, tmp_path):
+    site.answers["/bomb.jpg"] = Answer(BOMB, headers={"Content-Encoding": "gzip"})
+    page = site.add_page("/page", ["/bomb.jpg"])
+    settings = {"HTTPCACHE_ENABLED": True, "HTTPCACHE_DIR": str(tmp_path / "cache")}
+    for _ in range(2):
+        done = crawl(tmp_path, page, store=tmp_path / "s", **settings).went_well()
+        assert done.outcomes == {"too-many-bytes": 1}
+        assert done.lines("Content-Encoding makes more of it")

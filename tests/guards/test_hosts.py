@@ -24,7 +24,7 @@ def refused(rules: HostRules, host: str, *addresses: str, private: bool = True) 
         refusal = error
     else:
         return ""
-    assert host.lower().removesuffix(".") in str(refusal).lower()
+    assert host.lower().rstrip(".") in str(refusal).lower()
     return refusal.code
 
 
@@ -61,7 +61,7 @@ def test_without_lists_all_public_hosts_are_asked():
     assert rules(private="auto").need_addresses
 
 
-@pytest.mark.parametrize("host", ["ads.example", "cdn.ads.example", "ADS.example", "ads.example."])
+@pytest.mark.parametrize("host", ["ads.example", "cdn.ads.example", "ADS.example", "ads.example.."])
 def test_blocked_names_and_all_below_them(host):
     assert refused(rules(blocked=["ads.example"]), host) == "url-not-allowed"
     assert not refused(rules(blocked=["ads.example"]), "my-ads.example")
@@ -103,6 +103,8 @@ def test_behind_a_proxy_only_names_and_addresses_in_urls_decide():
     lists = rules(allowed=["shop.example", "10.0.0.0/8"])
     lists.check_name("shop.example", resolved=False)
     lists.check_name("10.0.0.7", resolved=False)
+    with pytest.raises(SourceRejected):
+        rules(blocked=["10.0.0.0/8"]).check_name("10.0.0.1", resolved=False)
     for host in ("other.example", "8.8.8.8"):
         with pytest.raises(SourceRejected) as caught:
             lists.check_name(host, resolved=False)

@@ -9,7 +9,7 @@ from scrapy import Request
 from w3lib.url import safe_url_string
 
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.guards import check_entry, check_url, credentials_in, shown_url
+from scrapy_imgpipe.guards import check_entry, check_url, credentials_in, shown_text, shown_url
 
 ALLOWED = frozenset({"http", "https"})
 
@@ -247,3 +247,13 @@ def test_credentials_of_a_url():
     assert credentials_in("http://user@a.example/") == ("user", "")
     assert credentials_in("http://a.example/b@c") is None
     assert credentials_in("data:,a@b") is None
+
+
+def test_long_urls_take_no_time():
+    """Each took minutes with a step back at each character."""
+    shown_url("http://x/" + "a" * 1_000_000 + "@")
+    shown_text("http://x/" + "a" * 1_000_000 + "@")
+    for url in ("x:" + "." * 1_000_000 + "/://", "a" * 1_000_000, "http:" + "/" * 1_000_000 + "@"):
+        shown_url(url)
+        with pytest.raises(SourceRejected):
+            check_url(url, ALLOWED)

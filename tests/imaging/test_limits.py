@@ -143,6 +143,7 @@ def test_the_screen_of_a_gif_is_not_its_size():
         (b"GIF89a", "format-not-allowed"),
         (b"\xff\xd8\xff", ""),
         (b"P6 1 1 255 ", "format-not-allowed"),
+        (b"P6\n# Created by GIMP\n1 1 255 ", "not-an-image"),
     ],
 )
 def test_heads(head, code):
@@ -183,3 +184,19 @@ def test_as_many_pieces_as_a_file_of_its_length_may_have():
     picture = io.BytesIO()
     noise((300, 200)).save(picture, "TIFF", tiffinfo={278: 1})  # a strip for each row
     assert render(picture.getvalue(), Plan())
+
+
+@pytest.mark.parametrize("head", [b"P6\n# a\n1 1\n255\n", b"Pf\n1 1\n1\n", b"II\0*", b"PyRGBA\n"])
+def test_what_a_decoder_may_open_is_not_refused_early(head):
+    check_head(head, ("JPEG", "PPM", "TIFF"))
+
+
+def test_other_words_for_a_format_count_early():
+    data = encoded(noise((90, 60)), "AVIF").replace(b"ftypavif", b"ftypheic", 1)
+    assert early(data, Plan(formats=("JPEG", "HEIC")))[0] == ""
+
+
+def test_blanks_and_comments_without_end_take_no_time():
+    for data in (b"P6" + b" " * 20_000_000, b"P6" + b"#\n" * 10_000_000):
+        with pytest.raises((SourceRejected, ImageBroken)):
+            render(data, Plan(max_frames=1000))

@@ -154,7 +154,62 @@ def test_a_host_without_an_address_is_a_failed_download(tmp_path):
         assert not crawl.site.asked
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://127.0.0.1\\x/latest",
+        "s3://bucket@127.0.0.1/x",
+        "ftp://x%0d%0aMAIL%20FROM:pw@mail.example/x",
+        "ftp://mail.example/x%0D%0AQUIT",
+    ],
+)
+def test_urls_that_scrapys_handlers_would_make_another_host_or_command_of(tmp_path, url):
+    with Crawl(tmp_path, {url: jpeg()}) as crawl:
+        assert outcome(crawl, url) == "bad-url"
+        assert not crawl.site.asked
+
+
+def test_lists_of_hosts_count_for_buckets(tmp_path):
+    url = "s3://pictures/a.jpg"
+    with Crawl(tmp_path, {url: jpeg()}, IMGPIPE_ALLOWED_HOSTS="shop.example") as crawl:
+        assert outcome(crawl, url) == "url-not-allowed"
+    allowed = "pictures.s3.amazonaws.com"
+    with Crawl(tmp_path, {url: jpeg()}, IMGPIPE_ALLOWED_HOSTS=allowed) as crawl:
+        assert outcome(crawl, url) == "stored"
+
+
+def test_while_one_waits_for_the_address_of_a_page_nobody_slips_through(tmp_path):
+    urls = [f"http://127.0.0.1/{n}.jpg" for n in range(5)]
+    with Crawl(tmp_path, dict.fromkeys(urls, jpeg())) as crawl:
+        page(crawl, "http://no-such-host.invalid/")
+        crawl.images(*urls)
+        assert crawl.outcomes() == {"address-not-allowed": 5}
+
+
 # --- what nobody else needs to know ---
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "//user:secret@127.0.0.1/x.jpg",
+        "http://user:secret@127.0.0.1:99999/a.jpg",
+        "http://user:secret@127.0.0.1/x y 1.jpg 1x, http://user:secret@127.0.0.1/2.jpg 2x",
+        "http:user:secret@127.0.0.1/a.jpg",
+        "http:\t//user:secret@127.0.0.1/a.jpg",
+        " data:image/png;base64," + "secret" * 1000,
+        "secret " * 50_000,
+    ],
+)
+def test_odd_entries_are_not_told_either(tmp_path, caplog, entry):
+    settings = {"IMGPIPE_REPORT": str(tmp_path / "r.jsonl"), "IMGPIPE_INDEX": str(tmp_path / "i")}
+    with caplog.at_level(logging.DEBUG), Crawl(tmp_path / "s", {}, **settings) as crawl:
+        crawl.images(entry)
+    files = [tmp_path / "r.jsonl", *tmp_path.glob("i*")]
+    for text in (caplog.text, *(file.read_bytes().decode("latin-1") for file in files)):
+        assert "user:secret" not in text
+        assert len(text) < 200_000
+        assert "secret" * 20 not in text
 
 
 def test_passwords_and_long_data_urls_stay_out_of_log_index_and_report(tmp_path, caplog):

@@ -144,7 +144,8 @@ def end_of_image(data: bytes) -> int | None:
 
 
 #: The pieces that stand for a frame each; a JPEG has one picture.
-_FRAMES = {b",", b"ANMF", b"fcTL"}
+_FRAMES = frozenset({b",", b"ANMF", b"fcTL"})
+_MOVING = frozenset({blocks.pieces, riff.pieces, chunks.pieces})
 
 
 def count_frames(data: bytes) -> int:
@@ -153,7 +154,7 @@ def count_frames(data: bytes) -> int:
     0 for a still picture, and for all but GIF, PNG and WEBP. Nothing is decoded.
     """
     kind, frames = _format(data), 0
-    if kind is not None:
+    if kind is not None and kind.pieces in _MOVING:
         with suppress(*_MALFORMED):
             for piece in kind.pieces(data):
                 frames += piece.kind in _FRAMES

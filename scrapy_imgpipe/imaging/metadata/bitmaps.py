@@ -33,6 +33,7 @@ _profile = Struct("<II").unpack_from
 # go from a # to the end of the line.
 _TWO_BYTES = 256  # a largest value from which on samples have two
 _KINDS = {b"P4": (2, 0), b"P5": (3, 1), b"P6": (3, 3)}
+_MOST_BETWEEN = 4096  # bytes of comments and blanks before a number, and the number
 _NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])++(\d{1,9})(?![^\s#])")
 
 
@@ -129,7 +130,7 @@ def _ppm(data: bytes) -> tuple[list[int], int, int]:
     numbers: list[int] = []
     at = 2
     for _ in range(count):
-        found = _NUMBER.match(data, at)
+        found = _NUMBER.match(data, at, at + _MOST_BETWEEN)
         if found is None:
             raise ValueError("Expected a number in the header of a PPM")
         numbers.append(int(found[1]))
