@@ -93,16 +93,16 @@ def with_record(name):
     [
         pytest.param(
             with_step("hang"),
-            {"IMGPIPE_TIMEOUT_SECONDS": 1},
+            {"IMGPIPE_TIMEOUT_SECONDS": 3},
             "timed-out",
-            "It took a worker process more than the 1 s of IMGPIPE_TIMEOUT_SECONDS",
+            "It took a worker process more than the 3 s of IMGPIPE_TIMEOUT_SECONDS",
             id="a step hangs",
         ),
         pytest.param(
             with_record("hanging"),
-            {"IMGPIPE_TIMEOUT_SECONDS": "1.0"},
+            {"IMGPIPE_TIMEOUT_SECONDS": "3.0"},
             "timed-out",
-            "It took a worker process more than the 1 s of IMGPIPE_TIMEOUT_SECONDS",
+            "It took a worker process more than the 3 s of IMGPIPE_TIMEOUT_SECONDS",
             id="a record function hangs",
         ),
         pytest.param(
@@ -153,7 +153,7 @@ def test_it_costs_one_image(tmp_path, caplog, answers, hurts, limits, outcome, w
 
 def test_what_timed_out_is_not_tried_again(tmp_path, answers):
     mark = tmp_path / "mark"
-    settings = {**with_step("hang", mark=str(mark)), "IMGPIPE_TIMEOUT_SECONDS": 1}
+    settings = {**with_step("hang", mark=str(mark)), "IMGPIPE_TIMEOUT_SECONDS": 3}
     _, _, outcomes = crawled(tmp_path, answers, **settings)
     assert outcomes["timed-out"] == 1
     assert mark.read_text() == "been here\n"
@@ -170,7 +170,7 @@ def test_a_record_function_without_memory_costs_its_answer(tmp_path, answers):
 
 def test_small_images_of_auto_are_under_the_time_limit_too(tmp_path, answers, monkeypatch):
     monkeypatch.setattr(placement, "FEW_SOURCES", 0)
-    settings = {"IMGPIPE_TIMEOUT_SECONDS": 1, **with_step("hang")}
+    settings = {"IMGPIPE_TIMEOUT_SECONDS": 3, **with_step("hang")}
     with Crawl(tmp_path, answers, **settings) as crawl:
         crawl.pipeline.workers._processes._waits = True  # or the first would be done here
         assert [len(crawl.images(url)) for url in answers] == [1, 0, 1]
@@ -253,7 +253,7 @@ def test_without_a_limit_a_lack_of_memory_is_told_as_it_is(open_processes):
 
 
 def test_an_error_of_the_time_limit_has_no_past(open_processes):
-    processes = open_processes(seconds=0.3)
+    processes = open_processes(seconds=3)
     with pytest.raises(ImageBroken) as caught:
         processes.call(calls.hang, b"")
     assert caught.value.code == "timed-out"
