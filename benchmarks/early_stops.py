@@ -57,7 +57,7 @@ def main(arguments: Namespace) -> None:
     studio = Studio(arguments.photos, arguments.cache)
     photos = studio.large(4 if arguments.quick else 24)
     others = add_others(studio.folder)
-    count = SOURCES // 10 if arguments.quick else SOURCES
+    count = SOURCES // 20 if arguments.quick else SOURCES
     print_machine(arguments.rounds, arguments.ours)
     sent: dict[str, list[int]] = {}
     with serving(studio.folder, latency_ms=LATENCY_MS, rate_kib=RATE_KIB) as server:

