@@ -30,7 +30,9 @@ _MOST_SCANS, _MOST_SCANNED = 50, 5_000_000_000
 # the end), and 10 blocks for 512 pixels at most; less of it was cut off.
 _PIXELS_PER_BYTE = 256
 
+# A scan has a header (ITU-T T.81, B.2.3), and a byte.
 _SCAN = b"\xda"
+_SCAN_BYTES = 11
 
 
 def check_shape(size: tuple[int, int], plan: Plan) -> None:
@@ -120,7 +122,7 @@ def _check_scans(data: bytes, seen: Probe) -> None:
     Raises:
         SourceRejected: ``too-many-pixels``.
     """
-    if seen.format != "JPEG" or seen.pixels * len(data) < _MOST_SCANNED:
+    if seen.format != "JPEG" or seen.pixels * len(data) // _SCAN_BYTES < _MOST_SCANNED:
         return
     scans = data.count(b"\xff" + _SCAN)
     if scans > _MOST_SCANS and scans * seen.pixels > _MOST_SCANNED:

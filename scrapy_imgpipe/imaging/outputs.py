@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
@@ -142,6 +143,10 @@ def needs_whole(variant: Variant) -> bool:
     return any(map(is_before_resize, variant.steps))
 
 
+#: All of a variant but its name.
+_description = attrgetter(*(each.name for each in fields(Variant) if each.name != "name"))
+
+
 def make_variants(
     base: Base,
     variants: Sequence[Variant],
@@ -154,21 +159,21 @@ def make_variants(
     The others are left out, but still shrunk: these are made from them, and come out the
     same whether made alone or all together.
     """
-    nameless = [replace(each, name="") for each in variants]
     # Equal ones are made once, the first of them; told by its place, for a step need have no hash.
-    first = [nameless.index(each) for each in nameless]
+    described = [_description(each) for each in variants]
+    first = [described.index(each) for each in described]
     chosen = {first[place] for place in only}
     made: dict[int, Picture] = {}
-    for group, pixels in _groups(base, nameless):
-        looks = {place: look_of(base, nameless[place], origin) for place in group}
+    for group, pixels in _groups(base, variants):
+        looks = {place: look_of(base, variants[place], origin) for place in group}
         for look, small in descend(replace(base, pixels=pixels), looks.values()):
             for place in chosen & looks.keys():
                 if looks[place] == look:
                     making = Making(origin, plan, base.profile, look[0].canvas)
                     upright = _upright(small.picture, base)
-                    made[place] = _encoded(upright, nameless[place], making)
+                    made[place] = _encoded(upright, variants[place], making)
     for place in chosen - made.keys():
-        made[place] = _of_whole(base, nameless[place], origin, plan)
+        made[place] = _of_whole(base, variants[place], origin, plan)
     return [replace(made[first[place]], name=variants[place].name) for place in sorted(only)]
 
 
