@@ -20,7 +20,7 @@ from typing import Any
 
 from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, one_of, parse, whole_number
 from scrapy_imgpipe.renditions import parse_full, parse_renditions
-from scrapy_imgpipe.variants import COPYRIGHT, FORMATS, SOURCE, Variant
+from scrapy_imgpipe.variants import COPYRIGHT, FORMATS, MOST_DECODED, SOURCE, Variant
 
 #: ``(key that was found, value)``; the value is None where the setting is not set.
 Lookup = Callable[[str], tuple[str, object]]
@@ -72,10 +72,10 @@ def _parse_opt_out(value: Any) -> bool | tuple[str, ...]:
     try:
         return bool(BOOLEAN.parse(value))
     except TypeError:
-        return _parse_hosts(value)
+        return _parse_any_words(value)
 
 
-def _parse_hosts(value: Any) -> tuple[str, ...]:
+def _parse_any_words(value: Any) -> tuple[str, ...]:
     return _parse_words(value) if value or not isinstance(value, (list, tuple, str)) else ()
 
 
@@ -174,7 +174,7 @@ def _parse_size(value: Any) -> tuple[float, float]:
 
 SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
 OPT_OUT = Parser("True, False or list of words", _parse_opt_out)
-HOST_LIST = Parser("list of host names, addresses or networks", _parse_hosts)
+HOST_LIST = Parser("list of host names, addresses or networks", _parse_any_words)
 FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
 DAYS = Parser("number of days, 0 or more,", _parse_time)
@@ -224,7 +224,7 @@ class Options:
     opt_out: Any = _setting("IMGPIPE_OPT_OUT", False, OPT_OUT, "Ways to say no that are honoured: directives of `X-Robots-Tag` (`noai`, ...), `tdm`, `data-mining`; `True` for all that speak of machine learning and data mining.")
     min_bytes: int = _setting("IMGPIPE_MIN_BYTES", 0, whole_number(0, "bytes"), "Downloads of fewer bytes are refused.")
     max_bytes: int = _setting("IMGPIPE_MAX_BYTES", 256 << 20, whole_number(0, "bytes"), "Downloads of more bytes are refused, and stopped when that is known; 0 leaves it to `DOWNLOAD_MAXSIZE`.")
-    max_pixels: int = _setting("IMGPIPE_MAX_PIXELS", 100_000_000, whole_number(0, "pixels"), "Images of more pixels are refused, before any is decoded; 0 accepts all. Baseline JPEGs count with what is decoded of them, moving WEBPs twice.")
+    max_pixels: int = _setting("IMGPIPE_MAX_PIXELS", MOST_DECODED, whole_number(0, "pixels"), "Images of more pixels are refused, before any is decoded; 0 accepts all. Baseline JPEGs count with what is decoded of them, moving WEBPs twice.")
     max_frames: int = _setting("IMGPIPE_MAX_FRAMES", 0, whole_number(0, "frames"), "Animations and files of more frames or pages are refused; 0 accepts all.")
     max_aspect_ratio: float = _setting("IMGPIPE_MAX_ASPECT_RATIO", 0, RATIO, "Images whose longer side is more times the shorter one are refused; 0 accepts all.")
     min_side: int = _setting("IMGPIPE_MIN_SIDE", 0, whole_number(0, "pixels"), "Images with a shorter side than this are refused.")

@@ -57,6 +57,10 @@ GRAVITIES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 #: Gravity that goes where the picture has most to tell.
 ENTROPY: Final = "entropy"
 
+#: Pixels of a source that are decoded unless a plan says otherwise: more than any camera
+#: takes that is sold to many, and 400 MB at 4 bytes each.
+MOST_DECODED: Final = 100_000_000
+
 #: Longest side that can be asked for, in pixels: JPEG has 16 bits for it (ITU-T T.81, B.2.2).
 MOST_PIXELS: Final = 65_535
 

@@ -142,11 +142,6 @@ def make_lean(failure: Failure) -> None:
         failure.frames = []
 
 
-def grew_too_large(error: BaseException) -> bool:
-    """Return whether *error* is ``HttpCompressionMiddleware``'s for a body that grew too large."""
-    return type(error.__cause__).__name__ == "_DecompressionMaxSizeExceeded"
-
-
 def without_bodies(error: BaseException) -> BaseException:
     """Return *error*, or a copy of it whose responses have empty bodies.
 

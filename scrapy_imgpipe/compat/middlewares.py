@@ -1,10 +1,11 @@
-"""What Scrapy's own downloader middlewares are about to do with a response, as facts."""
+"""What Scrapy's own downloader middlewares do, or are about to do, as facts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from w3lib.http import basic_auth_header
 from w3lib.url import safe_url_string
 
 from scrapy_imgpipe.guards import without_credentials
@@ -48,6 +49,11 @@ def bound_growth(request: Request, length: int, most: int) -> None:
     request.meta[_LIMIT] = grown
 
 
+def grew_too_large(error: BaseException) -> bool:
+    """Return whether *error* is ``HttpCompressionMiddleware``'s for a body that grew too large."""
+    return type(error.__cause__).__name__ == "_DecompressionMaxSizeExceeded"
+
+
 def redirected_to(request: Request, response: Response) -> str:
     """Return where ``RedirectMiddleware`` is about to go, empty where it is not.
 
@@ -67,3 +73,9 @@ def redirected_to(request: Request, response: Response) -> str:
         return ""
     response.headers["Location"] = url
     return url
+
+
+def authorization(user: str, password: str) -> bytes:
+    """Return the header that ``HttpAuthMiddleware`` would send, in UTF-8."""
+    header: bytes = basic_auth_header(user, password, "utf-8")
+    return header

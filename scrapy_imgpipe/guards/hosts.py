@@ -76,11 +76,11 @@ class HostRules:
         literal = None if resolved else address_in(host)
         if _names(self.blocked, host) or (literal is not None and _has(self.blocked, literal)):
             raise _refused(host, "is in IMGPIPE_BLOCKED_HOSTS", "url-not-allowed")
-        names = [entry for entry in self.allowed if isinstance(entry, str)]
-        undecided = len(names) < len(self.allowed)  # its address may be in a network of them
-        if not resolved:
+        if resolved:  # its address may be in a network of them
+            undecided = any(not isinstance(entry, str) for entry in self.allowed)
+        else:
             undecided = literal is not None and _has(self.allowed, literal)
-        if self.allowed and not undecided and not _names(names, host):
+        if self.allowed and not undecided and not _names(self.allowed, host):
             raise _refused(host, "is not in IMGPIPE_ALLOWED_HOSTS", "url-not-allowed")
 
     def check_addresses(self, host: str, addresses: Iterable[Address], *, private: bool) -> None:

@@ -42,7 +42,7 @@ def text_kind(data: bytes) -> str:
         return "HTML"
     if name == "svg" or _SVG.match(rest):
         return "SVG"
-    return "XML" if (bare is not rest and bare != rest) or _ELEMENT.match(rest) else ""
+    return "XML" if bare != rest or _ELEMENT.match(rest) else ""
 
 
 def _text_of(head: bytes) -> str:

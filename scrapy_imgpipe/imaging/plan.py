@@ -10,7 +10,7 @@ from typing import Final
 
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.records import digest
-from scrapy_imgpipe.variants import ENGINE, FORMATS, OUTPUTS, Variant
+from scrapy_imgpipe.variants import ENGINE, FORMATS, MOST_DECODED, OUTPUTS, Variant
 
 #: What the full image is unless a plan describes it: a JPEG, passed through where it is one.
 JPEG: Final = "jpeg"
@@ -20,10 +20,6 @@ FULL: Final = None
 
 #: Formats that are opened unless a plan says otherwise; see there why others are not.
 DEFAULT_FORMATS: Final = FORMATS
-
-#: Pixels that are decoded unless a plan says otherwise: more than any camera takes that is
-#: sold to many, and 400 MB at 4 bytes each.
-MOST_PIXELS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class Plan:
     full: Variant | str = JPEG
     strip: str = ""
     truncated: bool = False
-    max_pixels: int = MOST_PIXELS
+    max_pixels: int = MOST_DECODED
     max_frames: int = 0
     max_aspect_ratio: float = 0
     min_side: int = 0

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from scrapy.exceptions import IgnoreRequest
 from twisted.python.failure import Failure
 
-from scrapy_imgpipe.compat import FileException, grew_too_large, translate
+from scrapy_imgpipe.compat import FileException, translate
+from scrapy_imgpipe.compat.middlewares import grew_too_large
 from scrapy_imgpipe.errors import (
     DownloadFailed,
     HookFailed,

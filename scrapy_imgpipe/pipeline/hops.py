@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, ref
 
 from scrapy import signals
 from scrapy.exceptions import IgnoreRequest, StopDownload
@@ -24,6 +23,7 @@ from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.guards import HostRules, check_url
 from scrapy_imgpipe.optouts import TDM
 from scrapy_imgpipe.pipeline.answers import said_no
+from scrapy_imgpipe.pipeline.crawls import OfCrawl
 from scrapy_imgpipe.pipeline.neighbourhood import Neighbourhood
 from scrapy_imgpipe.pipeline.reservations import Reservations
 from scrapy_imgpipe.probe import Prober
@@ -48,7 +48,7 @@ _WITH_HOSTS = ("http:", "https:", "ftp:", "s3:")
 #: Key in ``Request.meta`` of the rules for what is sent for the sake of a source.
 _RULES = "imgpipe_rules"
 
-_of_crawl: WeakKeyDictionary[Crawler, ref[Hops]] = WeakKeyDictionary()
+_of_crawl: OfCrawl[Hops] = OfCrawl()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +174,15 @@ class Hops:
         self._crawler = crawler
         self._watches: dict[int, Watch] = {}
         self._installed = False
-        self.neighbourhood: Neighbourhood = Neighbourhood.of(crawler)
-        self._reservations = Reservations.of(crawler)
+        self.neighbourhood: Neighbourhood = Neighbourhood(crawler)
+        self._reservations = Reservations(crawler)
         crawler.signals.connect(self._headers_received, signals.headers_received)
         crawler.signals.connect(self._bytes_received, signals.bytes_received)
 
     @classmethod
     def of(cls, crawler: Crawler) -> Hops:
         """Return the one of *crawler*."""
-        known = _of_crawl.get(crawler)
-        hops = known() if known is not None else None
-        if hops is None:
-            hops = cls(crawler)
-            _of_crawl[crawler] = ref(hops)
-        return hops
+        return _of_crawl.get(crawler, lambda: cls(crawler))
 
     def spider_opened(self) -> None:
         """Look at requests where they leave the house; the downloader is there now."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, ref
 
 from scrapy import signals
 from scrapy.exceptions import CannotResolveHostError
@@ -21,6 +19,7 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy_imgpipe.compat.downloader import TICKET
 from scrapy_imgpipe.compat.resolving import addresses_of
 from scrapy_imgpipe.guards import Address, HostRules, address_in, is_public
+from scrapy_imgpipe.pipeline.latest import LatestResults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +37,6 @@ _MOST_UNKNOWN = 100
 
 _logger = logging.getLogger(__name__)
 
-_of_crawl: WeakKeyDictionary[Crawler, ref[Neighbourhood]] = WeakKeyDictionary()
-
 
 class Neighbourhood:
     """Answers whether a host may be asked, from one crawl.
@@ -50,20 +47,12 @@ class Neighbourhood:
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
-        self._known: dict[str, tuple[float, tuple[Address, ...]]] = {}
+        self._known: LatestResults[str, tuple[float, tuple[Address, ...]]] = LatestResults(
+            REMEMBERED_HOSTS
+        )
         self._unknown: dict[str, None] = {}  # hosts of pages without an address, in order
         self._is_public = self._said = False
         crawler.signals.connect(self._page_came, signals.response_received)
-
-    @classmethod
-    def of(cls, crawler: Crawler) -> Neighbourhood:
-        """Return the one of *crawler*."""
-        known = _of_crawl.get(crawler)
-        one = known() if known is not None else None
-        if one is None:
-            one = cls(crawler)
-            _of_crawl[crawler] = ref(one)
-        return one
 
     def _page_came(self, response: Response, request: Request) -> None:
         if self._is_public or TICKET in request.meta or request.callback is NO_CALLBACK:
@@ -97,7 +86,7 @@ class Neighbourhood:
             return
         proxied = bool(meta.get("proxy"))
         rules.check_name(host, resolved=not proxied)
-        if not rules.need_addresses or self._all_go(rules):
+        if self._all_go(rules):
             return
         if proxied:
             self._say_proxied(rules)
@@ -113,21 +102,15 @@ class Neighbourhood:
             SourceRejected: ``address-not-allowed``.
         """
         address: Any = response.ip_address
-        if address is None or self._all_go(rules):
+        if address is None or request.meta.get("proxy") or self._all_go(rules):
             return
-        if rules.need_addresses and not request.meta.get("proxy"):
-            host = urlsplit(request.url).hostname or ""
-            await self._judge(host, (address,), rules)
+        await self._judge(urlsplit(request.url).hostname or "", (address,), rules)
 
     def _all_go(self, rules: HostRules) -> bool:
-        """Return whether private hosts may be asked, and no host is listed."""
-        return not (
-            rules.private == "deny"
-            or rules.allowed
-            or rules.blocked
-            or self._is_public
-            or self._unknown
-        )
+        """Return whether no address would be refused just now."""
+        if rules.private == "auto" and not (rules.allowed or rules.blocked):
+            return not (self._is_public or self._unknown)
+        return not rules.need_addresses
 
     async def _judge(self, host: str, addresses: tuple[Address, ...], rules: HostRules) -> None:
         private = rules.private == "allow" or all(map(is_public, addresses))
@@ -155,9 +138,6 @@ class Neighbourhood:
         until, addresses = self._known.get(host, (0.0, ()))
         if until < now:
             addresses = await addresses_of(host)
-            while len(self._known) >= REMEMBERED_HOSTS:
-                with suppress(KeyError):
-                    del self._known[next(iter(self._known))]
             self._known[host] = now + REMEMBERED_SECONDS, addresses
         return addresses
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, ref
 
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
@@ -33,8 +32,6 @@ _META = {
     "allow_offsite": True,
 }
 
-_of_crawl: WeakKeyDictionary[Crawler, ref[Reservations]] = WeakKeyDictionary()
-
 
 class Reservations:
     """The rules of the sites of one crawl.
@@ -47,16 +44,6 @@ class Reservations:
         self._crawler = crawler
         self._rules: LatestResults[str, TdmRules] = LatestResults(_MOST_SITES)
         self._asked: dict[str, list[Promise]] = {}
-
-    @classmethod
-    def of(cls, crawler: Crawler) -> Reservations:
-        """Return the one of *crawler*."""
-        known = _of_crawl.get(crawler)
-        one = known() if known is not None else None
-        if one is None:
-            one = cls(crawler)
-            _of_crawl[crawler] = ref(one)
-        return one
 
     async def check(self, url: str, meta: dict[str, Any]) -> None:
         """Refuse *url* where its site reserves it.

@@ -7,7 +7,6 @@ result with a reason.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +18,7 @@ from scrapy.http import Request
 from scrapy.http.request import NO_CALLBACK
 
 from scrapy_imgpipe.candidates import candidates_of
+from scrapy_imgpipe.compat.middlewares import authorization
 from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.guards import (
     check_entry,
@@ -157,13 +157,8 @@ def sendable(request: Request) -> Request:
         sent.meta.setdefault("ftp_user", credentials[0])
         sent.meta.setdefault("ftp_password", credentials[1])
     else:
-        sent.headers.setdefault("Authorization", _basic(*credentials))
+        sent.headers.setdefault("Authorization", authorization(*credentials))
     return sent
-
-
-def _basic(user: str, password: str) -> bytes:
-    """Return the credentials as RFC 7617 has them in a header."""
-    return b"Basic " + b64encode(f"{user}:{password}".encode())
 
 
 def asked_url(request: object) -> str:

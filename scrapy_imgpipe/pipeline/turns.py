@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, ref
 
 from scrapy import signals
 from scrapy.utils.asyncio import call_later
 
 from scrapy_imgpipe.admission import Admission, State, Ticket
 from scrapy_imgpipe.compat.downloader import LOOK_AGAIN_SECONDS, TICKET, Downloader, Pages
+from scrapy_imgpipe.pipeline.crawls import OfCrawl
 from scrapy_imgpipe.promises import Promise, keep, new_promise
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: the body of the response.
 COPIES_OF_BODY = 2
 
-_of_crawl: WeakKeyDictionary[Crawler, ref[Turns]] = WeakKeyDictionary()
+_of_crawl: OfCrawl[Turns] = OfCrawl()
 
 
 class Turns:
@@ -61,11 +61,7 @@ class Turns:
     @classmethod
     def of(cls, crawler: Crawler, budget: int) -> Turns:
         """Return the one of *crawler*; of several budgets, the largest counts."""
-        known = _of_crawl.get(crawler)
-        turns = known() if known is not None else None
-        if turns is None:
-            turns = cls(crawler, budget)
-            _of_crawl[crawler] = ref(turns)
+        turns = _of_crawl.get(crawler, lambda: cls(crawler, budget))
         memory = turns.admission.memory
         memory.budget = max(memory.budget, budget)
         return turns
