@@ -56,6 +56,11 @@ class Batches(Generic[_T]):
             self._idle.append(idle)
             await idle
 
+    def left(self) -> list[_T]:
+        """Take out what waits for its batch; for an end at which no event loop hands it on."""
+        waiting, self._waiting = self._waiting, []
+        return [thing for thing, _ in waiting]
+
     def _put(self, thing: _T, through: Promise | None) -> None:
         self._waiting.append((thing, through))
         if not self._running:

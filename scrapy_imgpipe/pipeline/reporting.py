@@ -7,6 +7,7 @@ source: it is said once, and the crawl goes on.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import os
@@ -79,6 +80,8 @@ class Reporting:
         self._continues = _is_continued(crawler)
         self._workers = Workers(1, "thread")
         self._batches: Batches[list[dict[str, Any]]] = Batches(self._write, 1)
+        if self.is_on:  # a second Ctrl-C closes no spider
+            atexit.register(self._end_at_exit)
 
     @classmethod
     def of(cls, crawler: Crawler, path: str, item_key: str) -> Reporting:
@@ -136,14 +139,33 @@ class Reporting:
         self._users -= 1
         if not self.is_on or self._users != 0:
             return
-        for ask in list(self._open):
-            ask.outcome = Outcome.INTERRUPTED
-            reason = "The crawl ended before the image was stored"
-            self.ended(ask, failed_result(ask.url, ask.outcome, reason))
+        atexit.unregister(self._end_at_exit)
+        self._rows += self._interrupted()
         self._flush()
         await self._batches.drained()
         await self._workers.run_in_line(self._close)
         await self._workers.close()
+
+    def _interrupted(self) -> list[dict[str, Any]]:
+        """Take out what is still open, as rows."""
+        rows = []
+        for ask in self._open:
+            ask.outcome = Outcome.INTERRUPTED
+            reason = "The crawl ended before the image was stored"
+            rows.append(ask.row(failed_result(ask.url, ask.outcome, reason), timestamp(time.time())))
+        self._open.clear()
+        return rows
+
+    def _end_at_exit(self) -> None:
+        """Write what is left when the process ends and nobody has closed the spider.
+
+        There is no event loop any more, and threads have finished what they had begun.
+        """
+        waiting = [row for rows in self._batches.left() for row in rows]
+        left = waiting + self._rows + self._interrupted()
+        if left:
+            self._write_rows(left)
+            self._close()
 
     def _flush(self) -> None:
         if self._timer is not None:

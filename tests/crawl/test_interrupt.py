@@ -113,6 +113,8 @@ def test_a_second_interrupt_ends_the_crawl_at_once_and_leaves_nothing_half_done(
     assert crawled.lines("forcing unclean shutdown", "scrapy")
     first = site.answers[IN_FLIGHT[0]]
     assert list(files(store).values()) in ([first], [])
-    rows = tmp_path / "report.jsonl"  # written within a second, so perhaps not yet
-    lines = rows.read_text().splitlines() if rows.exists() else []
-    assert {json.loads(line)["outcome"] for line in lines} <= {"stored", "interrupted"}
+    rows = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
+    ended = {row["url"]: row["outcome"] for row in rows}
+    assert set(ended) == {site.url(path) for path in IN_FLIGHT}
+    assert ended.pop(site.url(IN_FLIGHT[0])) in {"stored", "interrupted"}
+    assert set(ended.values()) == {"interrupted"}
