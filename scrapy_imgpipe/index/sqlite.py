@@ -35,8 +35,18 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-#: How long to wait for another process that writes, in seconds.
+#: How long to wait for another process that opens the file, and may bring it to a newer
+#: version meanwhile, in seconds.
 _PATIENCE_SECONDS = 60.0
+
+#: How long to wait for another process that writes, in seconds; ours take milliseconds.
+_WAIT_SECONDS = 10.0
+
+#: The same where somebody was waited for in vain, lest a crawl stand still as often as it asks.
+_NO_PATIENCE_SECONDS = 0.5
+
+#: Result codes that say that another has the file to himself: SQLITE_BUSY, SQLITE_LOCKED.
+_LOCKED = {5, 6}
 
 #: Pages of the file that a connection keeps in memory, in KiB.
 _CACHE_KIB = 2048
@@ -200,8 +210,9 @@ class SqliteIndex:
         """Return what *work* does with a connection; once more where the file was damaged."""
         try:
             try:
-                return work(self._connection())
+                done = work(self._connection())
             except (sqlite3.Error, UnicodeDecodeError) as error:
+                self._have_patience(locked=_code(error) in _LOCKED)
                 known = getattr(self._local, "known", None)
                 if known is None or not _is_damage(error):
                     raise
@@ -209,18 +220,30 @@ class SqliteIndex:
                 with self._alone():
                     if _inode(self.path) == known.inode:  # else somebody has done so already
                         self._set_aside(error)
-                return work(self._connection())
+                done = work(self._connection())
         except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             failed = self._failed(str(error))
         except IndexFailed as error:
             failed = self._failed(error.reason)
+        else:
+            self._have_patience()
+            return done
         raise failed
+
+    def _have_patience(self, *, locked: bool = False) -> None:
+        """Wait shorter for who was waited for in vain, until something works again.
+
+        Each thread for itself: others may read where one cannot write.
+        """
+        self._local.wait_seconds = _NO_PATIENCE_SECONDS if locked else _WAIT_SECONDS
 
     def _connection(self) -> sqlite3.Connection:
         """Return this thread's connection; after a fork, or to another file, a new one."""
         known: _Known | None = getattr(self._local, "known", None)
+        wait_seconds = getattr(self._local, "wait_seconds", _WAIT_SECONDS)
         if known is not None:
-            if (known.pid, known.inode) == (os.getpid(), _inode(self.path)):
+            now = (os.getpid(), _inode(self.path), wait_seconds)
+            if (known.pid, known.inode, known.wait_seconds) == now:
                 return known.connection
             self._let_go(known)
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
@@ -228,22 +251,22 @@ class SqliteIndex:
             if _inode(self.path) is None:
                 self._remove_log()  # of a file that was removed
             try:
-                connection = self._opened()
+                connection = self._opened(wait_seconds)
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 if not _is_damage(error):
                     raise
                 self._set_aside(error)
-                connection = self._opened()
+                connection = self._opened(wait_seconds)
             inode = _inode(self.path)
         with self._lock:
             self._open.append(connection)
-        self._local.known = _Known(os.getpid(), inode, connection)
+        self._local.known = _Known(os.getpid(), inode, connection, wait_seconds)
         self._local.has_referred = False
         return connection
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self, wait_seconds: float) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+            self.path, timeout=wait_seconds, isolation_level=None, check_same_thread=False
         )
         try:
             refuse_later(connection)  # before anything is changed
@@ -294,11 +317,12 @@ class SqliteIndex:
 
 
 class _Known(NamedTuple):
-    """A connection, who opened it, and which file it leads to."""
+    """A connection, who opened it, which file it leads to, and how long it waits."""
 
     pid: int
     inode: int | None
     connection: sqlite3.Connection
+    wait_seconds: float
 
 
 def _fetched(connection: sqlite3.Connection, query: str, *args: object) -> list[Any]:
@@ -310,8 +334,13 @@ def _fetched(connection: sqlite3.Connection, query: str, *args: object) -> list[
 def _is_damage(error: Exception) -> bool:
     if isinstance(error, UnicodeDecodeError):  # of a message that names what is no name
         return True
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in _DAMAGED or str(error).startswith(_DAMAGED_ROW)
+    return _code(error) in _DAMAGED or str(error).startswith(_DAMAGED_ROW)
+
+
+def _code(error: Exception) -> int:
+    """Return SQLite's result code, without what is more to it."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _inode(path: str) -> int | None:

@@ -152,7 +152,9 @@ class Reporting:
         for ask in self._open:
             ask.outcome = Outcome.INTERRUPTED
             reason = "The crawl ended before the image was stored"
-            rows.append(ask.row(failed_result(ask.url, ask.outcome, reason), timestamp(time.time())))
+            rows.append(
+                ask.row(failed_result(ask.url, ask.outcome, reason), timestamp(time.time()))
+            )
         self._open.clear()
         return rows
 

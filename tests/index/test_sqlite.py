@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from scrapy_imgpipe.errors import IndexFailed
-from scrapy_imgpipe.index import Index, SqliteIndex
+from scrapy_imgpipe.index import Index, SqliteIndex, sqlite
 from scrapy_imgpipe.index.migrations import MIGRATIONS, migrate, version_of
 from scrapy_imgpipe.index.rows import id_of
 from tests.index.contract import THREADS, IndexContract
@@ -747,3 +747,30 @@ connection.close()
     assert run_at_once(script, path) == ["500\n"] * PROCESSES
     assert version(path) == TODAY + 1
     assert is_sound(path)
+
+
+def test_who_waited_in_vain_waits_shorter_until_something_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(sqlite, "_NO_PATIENCE_SECONDS", 0.0)
+    waits: list[float] = []
+    connect = sqlite3.connect
+
+    def noting(path: str, timeout: float, **options: object) -> sqlite3.Connection:
+        if not path.endswith(".lock"):
+            waits.append(timeout)
+        return connect(path, timeout=timeout, **options)
+
+    monkeypatch.setattr(sqlite.sqlite3, "connect", noting)
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        index.put([stored(1)])
+        with closing(connect(index.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(3):
+                with pytest.raises(IndexFailed, match="locked"):
+                    index.put([stored(1)])
+            other.execute("ROLLBACK")
+        index.put([stored(1)])
+        index.put([stored(1)])
+    assert waits == [0.3, 0.0, 0.3]

@@ -66,7 +66,7 @@ def test_priority_comes_from_the_setting_unless_the_request_has_its_own(tmp_path
         42,
         b"http://shop.example/x.jpg",
         ["no URL"],
-        object(),
+        pytest.param(object(), id="an object"),
     ],
     ids=repr,
 )
