@@ -11,16 +11,37 @@ attribute of the pipeline (``EXPIRES``, ``MIN_WIDTH``, ``THUMBS``, ...).
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, one_of, parse, whole_number
-from scrapy_imgpipe.renditions import parse_full, parse_renditions
-from scrapy_imgpipe.variants import COPYRIGHT, FORMATS, MOST_DECODED, SOURCE, Variant
+from scrapy_imgpipe.values import (
+    DAYS,
+    DIGEST_LIST,
+    FIELD,
+    FORMAT_LIST,
+    FULL,
+    HEADER_DICT,
+    HOST_LIST,
+    MEASURES,
+    MEMORY,
+    OPT_OUT,
+    PATH,
+    POSITIVE_SECONDS,
+    PUBLIC_URL,
+    RATIO,
+    RENDITIONS,
+    SCHEME_LIST,
+    SECONDS,
+    STATUS_LIST,
+    STRIP,
+    TEXT,
+    THUMBS,
+)
+from scrapy_imgpipe.variants import FORMATS, MOST_DECODED, SOURCE, Variant
 
 #: ``(key that was found, value)``; the value is None where the setting is not set.
 Lookup = Callable[[str], tuple[str, object]]
@@ -43,152 +64,8 @@ LEAST_BUDGET = 192 << 20
 #: for functions of users.
 PROCESS_MEMORY = 3 << 30
 
-#: Least limit of it, in bytes: a PNG of 12 megapixels takes about as much. Less may well
-#: be a number of megabytes.
-LEAST_MEMORY = 128 << 20
-
-_MD5 = re.compile(r"[0-9a-f]{32}")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"
-
-
-def _parse_words(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [word.strip() for word in value.split(",")]
-    if not isinstance(value, Collection) or isinstance(value, (bytes, Mapping)):
-        raise TypeError
-    if not value or not all(isinstance(word, str) and word for word in value):
-        raise ValueError
-    return tuple(value)
-
-
-def _parse_schemes(value: Any) -> tuple[str, ...]:
-    schemes = tuple(word.lower() for word in _parse_words(value))
-    if not all(_SCHEME.fullmatch(scheme) for scheme in schemes):
-        raise ValueError
-    return schemes
-
-
-def _parse_opt_out(value: Any) -> bool | tuple[str, ...]:
-    try:
-        return bool(BOOLEAN.parse(value))
-    except TypeError:
-        return _parse_any_words(value)
-
-
-def _parse_any_words(value: Any) -> tuple[str, ...]:
-    return _parse_words(value) if value or not isinstance(value, (list, tuple, str)) else ()
-
-
-def _parse_formats(value: Any) -> tuple[str, ...]:
-    return tuple(word.upper() for word in _parse_words(value))
-
-
-def _parse_statuses(value: Any) -> tuple[int, ...]:
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        value = str(value).split(",")
-    if not isinstance(value, Collection) or isinstance(value, (bytes, Mapping)) or not value:
-        raise TypeError
-    statuses = tuple(whole_number().parse(status) for status in value)
-    if not all(100 <= status <= 599 for status in statuses):  # noqa: PLR2004 - RFC 9110, 15
-        raise ValueError
-    return statuses
-
-
-def _parse_time(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise TypeError
-    time = float(value)
-    if not 0 <= time < float("inf"):
-        raise ValueError
-    return time
-
-
-def _parse_memory(value: Any) -> int:
-    memory: int = whole_number(0).parse(value)
-    if 0 < memory < LEAST_MEMORY:
-        raise ValueError
-    return memory
-
-
-def _parse_ratio(value: Any) -> float:
-    ratio = _parse_time(value)
-    if 0 < ratio < 1:
-        raise ValueError
-    return ratio
-
-
-def _parse_path(value: Any) -> str:
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError
-    path = os.fspath(value)
-    if not isinstance(path, str) or not path:
-        raise ValueError
-    return path
-
-
-def _parse_digests(value: Any) -> frozenset[str]:
-    digests = frozenset(word.lower() for word in _parse_words(value)) if value else frozenset()
-    if not all(_MD5.fullmatch(digest) for digest in digests):
-        raise ValueError
-    return digests
-
-
-def _parse_measures(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, str):
-        value = [word.strip() for word in value.split(",") if word.strip()]
-    if not isinstance(value, (list, tuple)):
-        raise TypeError
-    if not all(callable(one) or (isinstance(one, str) and one) for one in value):
-        raise ValueError
-    return tuple(value)
-
-
-def _parse_word(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _parse_strip(value: Any) -> str:
-    if isinstance(value, str) and value.lower() == COPYRIGHT:
-        return COPYRIGHT
-    return "all" if BOOLEAN.parse(value) else ""
-
-
-def _parse_thumbs(value: Any) -> dict[str, tuple[float, float]]:
-    if isinstance(value, str):
-        value = json.loads(value)
-    if not isinstance(value, Mapping):
-        raise TypeError
-    return {name: _parse_size(size) for name, size in value.items()}
-
-
-def _parse_size(value: Any) -> tuple[float, float]:
-    if isinstance(value, str):
-        raise TypeError
-    width, height = (side if isinstance(side, (int, float)) else float(side) for side in value)
-    if not all(1 <= side < float("inf") for side in (width, height)):
-        raise ValueError
-    return width, height
-
-
-SCHEME_LIST = Parser("list of URL schemes", _parse_schemes)
-OPT_OUT = Parser("True, False or list of words", _parse_opt_out)
-HOST_LIST = Parser("list of host names, addresses or networks", _parse_any_words)
-FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
-STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
-DAYS = Parser("number of days, 0 or more,", _parse_time)
-SECONDS = Parser("number of seconds, 0 or more,", _parse_time)
-MEMORY = Parser(f"whole number of bytes, 0 or at least {LEAST_MEMORY},", _parse_memory)
-PATH = Parser("path", _parse_path)
-DIGEST_LIST = Parser("list of MD5 digests of 32 hexadecimal digits", _parse_digests)
-MEASURES = Parser("list of functions or their names", _parse_measures)
-FIELD = Parser("name of a field", _parse_word)
-RENDITIONS = Parser("dict of name to what a rendition is to be like", parse_renditions)
-FULL = Parser("'jpeg', 'source' or dict of what it is to be like", parse_full)
-RATIO = Parser("number, 1 or more, or 0", _parse_ratio)
-STRIP = Parser("True, False or 'copyright'", _parse_strip)
-THUMBS = Parser("dict of name to (width, height) in pixels, 1 or more each,", _parse_thumbs)
+#: What every object is put with unless the settings say otherwise, as Scrapy does.
+HEADERS: Mapping[str, str] = MappingProxyType({"Cache-Control": "max-age=172800"})
 
 
 def usable_cpus() -> int:
@@ -200,6 +77,8 @@ def usable_cpus() -> int:
 
 def _setting(name: str, default: Any, parser: Parser, doc: str, shown: str | None = None) -> Any:
     metadata = {"name": name, "parser": parser, "doc": doc, "shown": shown or repr(default)}
+    if isinstance(default, MappingProxyType):  # it has no hash before Python 3.12
+        return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -232,6 +111,18 @@ class Options:
     statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
     referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, as `REFERRER_POLICY` allows.")
     allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")
+    store_connections: int = _setting("IMGPIPE_STORE_CONNECTIONS", 16, whole_number(1, "connections"), "Requests to a store on another machine that may be under way at once.")
+    store_timeout_seconds: float = _setting("IMGPIPE_STORE_TIMEOUT_SECONDS", 60, POSITIVE_SECONDS, "How long a store on another machine may take for a connection and for an answer, in seconds.")
+    store_retries: int = _setting("IMGPIPE_STORE_RETRIES", 3, whole_number(0, "times"), "How often a request to a store is sent once more that failed for no lasting reason, after a pause that doubles.")
+    store_headers: Mapping[str, str] = _setting("IMGPIPE_STORE_HEADERS", HEADERS, HEADER_DICT, "HTTP headers that every object in S3, Azure or GCS is put with.", "{'Cache-Control': 'max-age=172800'}")
+    object_store: str = _setting("IMGPIPE_OBJECT_STORE", "auto", one_of("auto", "botocore", "obstore"), "Which client serves `s3://`: `auto` is obstore where it is installed and can do what the other settings ask for, else botocore.")
+    azure_account: str = _setting("IMGPIPE_AZURE_ACCOUNT", "", TEXT, "Name of the storage account for `az://`.", "AZURE_STORAGE_ACCOUNT_NAME of the environment")
+    azure_key: str = _setting("IMGPIPE_AZURE_KEY", "", TEXT, "Key of the storage account.", "AZURE_STORAGE_ACCOUNT_KEY of the environment")
+    azure_sas: str = _setting("IMGPIPE_AZURE_SAS", "", TEXT, "Shared access signature, in place of the key.", "AZURE_STORAGE_SAS_KEY of the environment")
+    azure_endpoint_url: str = _setting("IMGPIPE_AZURE_ENDPOINT_URL", "", TEXT, "Server that speaks Azure's protocol.", "Azure's")
+    public_url: str = _setting("IMGPIPE_PUBLIC_URL", "", PUBLIC_URL, "Where the store can be read from, for `public_url` in results: a URL that paths are put behind, or `signed` for URLs that the store signs (S3, Azure, GCS).", "none in results")
+    public_url_seconds: int = _setting("IMGPIPE_PUBLIC_URL_SECONDS", 604_800, whole_number(1, "seconds", 604_800), "How long a signed URL is good, in seconds.")
+    close_on_store_errors: int = _setting("IMGPIPE_CLOSE_ON_STORE_ERRORS", 100, whole_number(0, "times"), "How many sources in a row may fail because of the store before the spider is closed; 0 for any number.")
     index: str | None = _setting("IMGPIPE_INDEX", None, PATH, "File in which is kept what is known about every source, or `off`.", "one for each store, in the project's or the user's data directory")
     trust_index: bool = _setting("IMGPIPE_TRUST_INDEX", False, BOOLEAN, "Believe the index without a question to the store, where that is not the file system.")
     retry_failed_after: float = _setting("IMGPIPE_RETRY_FAILED_AFTER", 0, DAYS, "Days in which a source that failed for a lasting reason is not asked again; 0 always asks.")

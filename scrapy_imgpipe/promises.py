@@ -6,10 +6,20 @@ A promise belongs to the event loop it was made on, and is kept there.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeAlias
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias, TypeVar
 
 from scrapy.utils.asyncio import call_later, is_asyncio_available
+from scrapy.utils.defer import ensure_awaitable
 from twisted.internet.defer import Deferred
+
+from scrapy_imgpipe.errors import HookFailed
+
+_T = TypeVar("_T")
+
+#: How long the event loop may stand still for a hook that is asked on it. Not measured.
+PATIENCE_SECONDS = 30.0
 
 #: Awaitable, each in its own world.
 Promise: TypeAlias = "asyncio.Future[Any] | Deferred[Any]"
@@ -50,3 +60,26 @@ def breach(promise: Promise, error: BaseException) -> None:
             promise.errback(error)
     elif not promise.done():
         promise.set_exception(error)
+
+
+async def finish(awaitable: Awaitable[_T]) -> _T:
+    """Return what *awaitable* gives, which may be a ``Deferred`` under asyncio."""
+    result: _T = await ensure_awaitable(awaitable)
+    return result
+
+
+def finished_elsewhere(awaitable: Awaitable[_T]) -> _T:
+    """Return what *awaitable* gives on a loop of its own; the one of here stands still.
+
+    Raises:
+        HookFailed: it waits for what only the loop of here can bring about; after
+            :data:`PATIENCE_SECONDS`.
+    """
+    pool = ThreadPoolExecutor(1, "imgpipe")
+    future = pool.submit(asyncio.run, finish(awaitable))
+    pool.shutdown(wait=False)
+    try:
+        return future.result(timeout=PATIENCE_SECONDS)
+    except TimeoutError:
+        msg = "An async hook waited for the event loop in a place that cannot wait for it"
+        raise HookFailed(msg) from None

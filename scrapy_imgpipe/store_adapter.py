@@ -1,9 +1,9 @@
-"""Our file-system store behind the protocol that Scrapy's pipelines speak.
+"""Our stores behind the protocol that Scrapy's pipelines speak.
 
-Scrapy's own ``FilesPipeline`` and users' overrides call ``persist_file``,
-``stat_file``, ``_get_filesystem_path`` and ``_mkdir`` on ``self.store``; all of
-them work here. The pipeline itself goes to :func:`native_store` instead and
-calls that store from its workers.
+Scrapy's own ``FilesPipeline`` and users' overrides call ``persist_file`` and
+``stat_file`` on ``self.store``, and in the file system ``_get_filesystem_path`` and
+``_mkdir``; all of them work here. The pipeline itself goes to :func:`native_store` or
+:func:`far_store` instead and calls that store from its workers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapy.pipelines.files import FSFilesStore
+from scrapy.utils.asyncio import run_in_thread
+from scrapy.utils.defer import deferred_from_coro
 
 from scrapy_imgpipe.records import checksum
-from scrapy_imgpipe.stores import FileSystemStore, Store
+from scrapy_imgpipe.stores import Access, Facts, FileSystemStore, Store, open_store
 
 if TYPE_CHECKING:
     from scrapy.pipelines.files import StatInfo
     from scrapy.pipelines.media import MediaPipeline
+    from twisted.internet.defer import Deferred
 
 
 class FileSystemFilesStore(FSFilesStore):
@@ -55,11 +58,7 @@ class FileSystemFilesStore(FSFilesStore):
         An empty file counts as nothing.
         """
         store, name = self._place(path)
-        stat = store.stat(name)
-        data = store.get(name) if stat and stat.bytes else None
-        if stat is None or not data:
-            return {}
-        return {"last_modified": stat.modified, "checksum": checksum(data)}
+        return stat_info(store, name)
 
     def _place(self, path: str | os.PathLike[str]) -> tuple[FileSystemStore, str]:
         """Return the store and the name in it, wherever a subclass puts its files."""
@@ -71,17 +70,86 @@ class FileSystemFilesStore(FSFilesStore):
         return FileSystemStore(place.parent), place.name
 
 
+class FarFilesStore:
+    """One of our stores on another machine, for who speaks Scrapy's protocol.
+
+    Args:
+        uri: as for :func:`~scrapy_imgpipe.stores.open_store`.
+        access: how it is reached; each pipeline gives its own.
+    """
+
+    def __init__(self, uri: str, access: Access | None = None) -> None:
+        self.native: Store = open_store(uri, access)
+
+    def persist_file(
+        self,
+        path: str,
+        buf: BytesIO,
+        info: MediaPipeline.SpiderInfo,
+        meta: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Deferred[Any]:
+        """Put all of *buf* under *path*, in a thread.
+
+        Of *meta* the width and height travel along, of *headers* the ``Content-Type``.
+
+        Raises:
+            StoreFailed: in what is returned.
+        """
+        meta, headers = meta or {}, headers or {}
+        size = (int(meta.get("width") or 0), int(meta.get("height") or 0))
+        facts = Facts(headers.get("Content-Type", ""), *size)
+        return deferred_from_coro(run_in_thread(self.native.put, path, buf.getvalue(), facts))
+
+    def stat_file(self, path: str, info: MediaPipeline.SpiderInfo) -> Deferred[StatInfo]:
+        """Return checksum (MD5) and time of change (Unix seconds), ``{}`` where nothing is.
+
+        Raises:
+            StoreFailed: in what is returned.
+        """
+        return deferred_from_coro(run_in_thread(stat_info, self.native, path))
+
+
+def stat_info(store: Store, path: str) -> StatInfo:
+    """Return what *store* has under *path*, as Scrapy's stores tell it; empty files are nothing.
+
+    A store that knows no checksums is asked for the file.
+    """
+    stat = store.stat(path)
+    if stat is None or not stat.bytes:
+        return {}
+    known = stat.checksum
+    if not known:
+        data = store.get(path)
+        if data is None:
+            return {}
+        known = checksum(data)
+    return {"last_modified": stat.modified, "checksum": known}
+
+
+_OF_FILES = ("persist_file", "stat_file", "_get_filesystem_path", "_mkdir")
+_OF_FAR = ("persist_file", "stat_file")
+
+
 def native_store(store: object) -> Store | None:
-    """Return the store that workers may call, or None for one that only Scrapy's protocol reaches.
+    """Return the store that any worker may call, or None for one that is elsewhere.
 
     A subclass that overrides any of Scrapy's methods is called through them.
     """
     if not isinstance(store, FileSystemFilesStore):
         return None
-    overridable = ("persist_file", "stat_file", "_get_filesystem_path", "_mkdir")
-    if any(
-        getattr(type(store), name) is not getattr(FileSystemFilesStore, name)
-        for name in overridable
-    ):
+    return None if _overrides(store, FileSystemFilesStore, _OF_FILES) else store.native
+
+
+def far_store(store: object) -> Store | None:
+    """Return our store on another machine, or None for one that only Scrapy's protocol reaches.
+
+    A subclass is called as for :func:`native_store`.
+    """
+    if not isinstance(store, FarFilesStore):
         return None
-    return store.native
+    return None if _overrides(store, FarFilesStore, _OF_FAR) else store.native
+
+
+def _overrides(store: object, base: type, names: tuple[str, ...]) -> bool:
+    return any(getattr(type(store), name) is not getattr(base, name) for name in names)

@@ -21,18 +21,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
+from scrapy.utils.defer import deferred_from_coro
 
 from scrapy_imgpipe.errors import HookFailed, ImageBroken
 from scrapy_imgpipe.processes.outcomes import applied, outcome
 from scrapy_imgpipe.processes.placement import Placement
 from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.processes.process import Terms
-from scrapy_imgpipe.promises import Promise, breach, keep, new_promise
+from scrapy_imgpipe.promises import (
+    Promise,
+    breach,
+    finish,
+    finished_elsewhere,
+    keep,
+    new_promise,
+)
 from scrapy_imgpipe.surroundings import surroundings
-
-#: How long the event loop may stand still for a hook that is asked on it. Not measured.
-PATIENCE_SECONDS = 30.0
 
 #: What a worker process imports at its start, lest its first call waits for it.
 _MODULES = ("scrapy_imgpipe.tasks",)
@@ -55,7 +59,7 @@ class _Piece(NamedTuple):
 
 _Waiting: TypeAlias = deque[_Piece]
 
-_POOL, _LINE = "pool", "line"
+_POOL, _LINE, _STORE = "pool", "line", "store"
 
 _here = threading.local()  # tells worker threads from the one of the event loop
 
@@ -68,12 +72,19 @@ class Workers:
             is used. Each may have a worker process beside it.
         isolation: where :meth:`render` has its work done: as for :class:`Placement`.
         seconds, memory: what a worker process may take: as for :class:`Terms`.
+        connections: how many threads :meth:`run_to_store` has at most.
     """
 
     def __init__(
-        self, threads: int, isolation: str = "auto", seconds: float = 0, memory: int = 0
+        self,
+        threads: int,
+        isolation: str = "auto",
+        seconds: float = 0,
+        memory: int = 0,
+        connections: int = 16,
     ) -> None:
         self.threads = threads
+        self._sizes = {_POOL: threads, _STORE: connections}
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
         self._placement = Placement(isolation, threads)
@@ -131,6 +142,15 @@ class Workers:
         made: _T = applied(function, data, args)
         return made
 
+    async def run_to_store(
+        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """As :meth:`run`, in threads of their own for what waits for another machine.
+
+        Who waits there holds up nobody who decodes, and many may wait at once.
+        """
+        return await self._run(_STORE, functools.partial(function, *args, **kwargs))
+
     async def run_in_line(self, function: Callable[[], _T], line: str = _LINE) -> _T:
         """As :meth:`run`, one after another in a thread of their own.
 
@@ -180,7 +200,7 @@ class Workers:
 
     def _start(self, where: str, work: Callable[[], None]) -> None:
         if where not in self._pools:
-            threads = self.threads if where == _POOL else 1
+            threads = self._sizes.get(where, 1)
             self._pools[where] = ThreadPoolExecutor(threads, f"imgpipe-{where}", _mark_worker)
             self._begun = True
         try:
@@ -270,15 +290,15 @@ class Workers:
         there, it cannot wait for anything that only this loop can bring about.
 
         Raises:
-            HookFailed: when it waited for that, after :data:`PATIENCE_SECONDS`;
+            HookFailed: when it waited for that, after half a minute;
                 code ``interrupted`` when the event loop has ended.
         """
         if not getattr(_here, "is_worker", False):
-            return _finished_elsewhere(awaitable)
+            return finished_elsewhere(awaitable)
         future: Future[_T] = Future()
 
         def begin() -> None:
-            deferred = deferred_from_coro(_finish(awaitable))
+            deferred = deferred_from_coro(finish(awaitable))
             deferred.addCallbacks(
                 future.set_result, lambda failure: future.set_exception(failure.value)
             )
@@ -327,19 +347,3 @@ def _mark_worker() -> None:
 
 def _settle(answer: Promise, good: bool, value: Any) -> None:  # noqa: FBT001 - one of two
     (keep if good else breach)(answer, value)
-
-
-def _finished_elsewhere(awaitable: Awaitable[_T]) -> _T:
-    pool = ThreadPoolExecutor(1, "imgpipe")
-    future = pool.submit(asyncio.run, _finish(awaitable))
-    pool.shutdown(wait=False)
-    try:
-        return future.result(timeout=PATIENCE_SECONDS)
-    except TimeoutError:
-        msg = "An async hook waited for the event loop in a place that cannot wait for it"
-        raise HookFailed(msg) from None
-
-
-async def _finish(awaitable: Awaitable[_T]) -> _T:
-    result: _T = await ensure_awaitable(awaitable)
-    return result

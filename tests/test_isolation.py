@@ -20,7 +20,7 @@ import pytest
 
 from scrapy_imgpipe import ImagesPipeline, SettingError
 from scrapy_imgpipe.errors import ImageBroken
-from scrapy_imgpipe.options import LEAST_MEMORY, PROCESS_MEMORY
+from scrapy_imgpipe.options import PROCESS_MEMORY
 from scrapy_imgpipe.processes import placement
 from scrapy_imgpipe.processes import process as process_module
 from scrapy_imgpipe.processes.frames import packed
@@ -28,6 +28,7 @@ from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.processes.watch import Watch
 from scrapy_imgpipe.report import read_rows
+from scrapy_imgpipe.values import LEAST_MEMORY
 from tests import calls, hostile
 from tests.fakes import Crawl
 from tests.pictures import jpeg

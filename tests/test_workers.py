@@ -10,7 +10,7 @@ import threading
 import pytest
 from twisted.internet.defer import Deferred
 
-from scrapy_imgpipe import workers as workers_module
+from scrapy_imgpipe import promises
 from scrapy_imgpipe.errors import HookFailed
 from scrapy_imgpipe.workers import Workers
 
@@ -248,7 +248,7 @@ def test_a_worker_can_wait_for_what_the_loop_has_to_finish(kind):
 
 
 def test_on_the_loop_a_hook_that_waits_for_the_loop_is_given_up(monkeypatch):
-    monkeypatch.setattr(workers_module, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(promises, "PATIENCE_SECONDS", 0.05)
 
     async def main():
         released = threading.Event()

@@ -97,7 +97,7 @@ class Check:
             except SourceRejected as error:
                 if compared.record.format and not self._place.rules.any_content:
                     compared.full = error.reason
-        if not compared.full and modified != full.modified:
+        if not compared.full and _has_another_time(full, modified):
             compared.times += 1
             if data is not None:
                 compared.now = with_time(compared.now, full, modified)
@@ -114,7 +114,7 @@ class Check:
                 what = "" if rules.digests.get(file.name, file.plan) == file.plan else _OTHER_SIZE
             if what:
                 compared.thumbs[file.name] = file.path, what
-            elif modified != file.modified:
+            elif _has_another_time(file, modified):
                 compared.times += 1
                 if data is not None:
                     files[-1] = file._replace(modified=modified)
@@ -199,3 +199,8 @@ class Check:
                 return pipeline._remake_thumb(found.thumbs, data, name)  # noqa: SLF001 - a hook's
 
         return remake
+
+
+def _has_another_time(file: Rendition, modified: float) -> bool:
+    """Return whether *file* was put at another time than *modified*; some stores do not tell."""
+    return bool(file.modified) and modified != file.modified

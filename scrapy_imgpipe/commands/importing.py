@@ -131,7 +131,8 @@ class _Look:
 
     def _there(self, path: str, about: About, stat: Stat) -> Looked:
         there = (stat.bytes, stamp(stat.modified))
-        others = [one for one in about.stored if (one.bytes, one.modified) != there]
+        # a time of 0 says that the store did not tell when it was put
+        others = [one for one in about.stored if (one.bytes, one.modified or there[1]) != there]
         if others:
             return self._renewed(path, others, stat)
         return self._named(path, about) if about.stored else self._new(path, about, stat)

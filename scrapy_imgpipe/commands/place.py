@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from scrapy_imgpipe.errors import IndexFailed, SettingError, StoreFailed
 from scrapy_imgpipe.paths import thumb_path
 from scrapy_imgpipe.pipeline import ImagesPipeline
 from scrapy_imgpipe.pipeline.hooks import is_overridden
+from scrapy_imgpipe.store_adapter import far_store
 from scrapy_imgpipe.variants import SOURCE
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class Place:
             IndexFailed: it has no index.
         """
         rules = pipeline._rules()  # noqa: SLF001 - a public name could be a subclass's own
+        far = far_store(pipeline.store)
+        if far is not None:  # there is no event loop that it could hold up
+            rules = replace(rules, store=far)
         if rules.store is None:
             kind = type(pipeline.store).__name__
             raise StoreFailed(f"A store that is reached through {kind} cannot be listed")
@@ -71,8 +75,12 @@ class Place:
 
     @property
     def threads(self) -> int:
-        """How many threads are to work: IMGPIPE_WORKERS, else usable CPUs."""
-        return self.pipeline.options.most_workers
+        """How many threads are to work: IMGPIPE_WORKERS, else usable CPUs.
+
+        Who works on a store on another machine waits, mostly: then as many as connections.
+        """
+        options = self.pipeline.options
+        return options.store_connections if self.rules.gives_back else options.most_workers
 
     def is_ours(self, path: str) -> bool:
         """Return whether *path* in the store is a file of the index, and no image's."""

@@ -15,8 +15,8 @@ from scrapy.utils.log import configure_logging
 from scrapy_imgpipe.commands.arguments import parser
 from scrapy_imgpipe.commands.console import Console
 from scrapy_imgpipe.errors import ImagePipeError
-from scrapy_imgpipe.options import DAYS
 from scrapy_imgpipe.parsers import parse, whole_number
+from scrapy_imgpipe.values import DAYS
 
 if TYPE_CHECKING:
     from scrapy.settings import Settings

@@ -27,6 +27,7 @@ from scrapy_imgpipe.index.migrations import migrate, refuse_later
 from scrapy_imgpipe.index.nearness import distance, is_hash, words_near
 from scrapy_imgpipe.index.protocol import Key, Near
 from scrapy_imgpipe.index.rows import as_json, id_of, record_of
+from scrapy_imgpipe.index.trouble import is_damage, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -45,20 +46,11 @@ _WAIT_SECONDS = 10.0
 #: The same where somebody was waited for in vain, lest a crawl stand still as often as it asks.
 _NO_PATIENCE_SECONDS = 0.5
 
-#: Result codes that say that another has the file to himself: SQLITE_BUSY, SQLITE_LOCKED.
-_LOCKED = {5, 6}
-
 #: Pages of the file that a connection keeps in memory, in KiB.
 _CACHE_KIB = 2048
 
 #: Records that :meth:`SqliteIndex.records` reads at a time.
 _STRIDE = 500
-
-#: Result codes that say that the file is none of ours: SQLITE_CORRUPT, SQLITE_NOTADB.
-_DAMAGED = {11, 26}
-
-#: How errors begin that say so of one row; they have no code of their own.
-_DAMAGED_ROW = ("malformed JSON", "Could not decode to UTF-8", "out of order")
 
 #: Indexes that a worker process keeps open; a crawl has one for each of its stores.
 _KNOWN_INDEXES = 16
@@ -212,9 +204,9 @@ class SqliteIndex:
             try:
                 done = work(self._connection())
             except (sqlite3.Error, UnicodeDecodeError) as error:
-                self._have_patience(locked=_code(error) in _LOCKED)
+                self._have_patience(locked=is_locked(error))
                 known = getattr(self._local, "known", None)
-                if known is None or not _is_damage(error):
+                if known is None or not is_damage(error):
                     raise
                 self._let_go(known)
                 with self._alone():
@@ -253,7 +245,7 @@ class SqliteIndex:
             try:
                 connection = self._opened(wait_seconds)
             except (sqlite3.Error, UnicodeDecodeError) as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
                 self._set_aside(error)
                 connection = self._opened(wait_seconds)
@@ -329,18 +321,6 @@ def _fetched(connection: sqlite3.Connection, query: str, *args: object) -> list[
     ((text,),) = connection.execute(query, args).fetchall()
     rows: list[Any] = json.loads(text)
     return rows
-
-
-def _is_damage(error: Exception) -> bool:
-    if isinstance(error, UnicodeDecodeError):  # of a message that names what is no name
-        return True
-    return _code(error) in _DAMAGED or str(error).startswith(_DAMAGED_ROW)
-
-
-def _code(error: Exception) -> int:
-    """Return SQLite's result code, without what is more to it."""
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF
 
 
 def _inode(path: str) -> int | None:

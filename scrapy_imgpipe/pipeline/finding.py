@@ -15,7 +15,6 @@ from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from scrapy.utils.defer import ensure_awaitable
 from twisted.python.failure import Failure
 
 from scrapy_imgpipe import imaging, stats, tasks
@@ -33,8 +32,9 @@ from scrapy_imgpipe.pipeline.failures import error_in, mark, one_line
 from scrapy_imgpipe.pipeline.hooks import is_overridden
 from scrapy_imgpipe.pipeline.knowledge import failed_record, renewed_record, stored_record
 from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
-from scrapy_imgpipe.pipeline.naming import Naming
+from scrapy_imgpipe.pipeline.storing import Storing
 from scrapy_imgpipe.records import ImageRecord, near_marks
+from scrapy_imgpipe.store_adapter import far_store
 
 if TYPE_CHECKING:
     from scrapy.http import Request
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class Finding(Naming):
+class Finding(Storing):
     """The part of the pipeline that knows what is stored."""
 
     _has_http_cache: bool = False
@@ -141,7 +141,9 @@ class Finding(Naming):
         ticket = self.turns.ticket_to_mend(found.need)
         try:
             await self.turns.turn_of(ticket)
-            if is_overridden(self, "convert_image"):
+            if rules.store is None:
+                mended = await self._mended_elsewhere(found, rules)
+            elif is_overridden(self, "convert_image"):
                 remake = functools.partial(self._remake_thumb, found.thumbs)
                 mend = functools.partial(tasks.mend, found, rules, remake)
                 mended = await self.workers.run_in_line(mend)
@@ -164,6 +166,26 @@ class Finding(Naming):
         work.written = mended.written
         work.found = found._replace(record=mended.record)
         return mended.record
+
+    async def _mended_elsewhere(
+        self, found: tasks.Found, rules: tasks.Rules
+    ) -> tasks.Mended | None:
+        """Read the full image back from another machine, and store what is made of it there."""
+        far, record = far_store(self.store), found.record
+        if far is None or record is None or record.full is None:
+            return None
+        data = await self.workers.run_to_store(far.get, record.full.path)
+        if data is None:
+            return None
+        if is_overridden(self, "convert_image"):
+            remake = functools.partial(self._remake_thumb, found.thumbs)
+            make = functools.partial(tasks.remade_of, data, found, rules, remake)
+            remade = await self.workers.run_in_line(make)
+        else:
+            remade = await self.workers.render(tasks.remade_of, data, found, rules)
+        if remade is None:
+            return None
+        return await self.workers.run_to_store(tasks.put_remade, remade, found, rules, far)
 
     def _remake_thumb(self, thumbs: Mapping[str, str], data: bytes, name: str) -> tasks.Output:
         """Make one thumbnail of a stored full image as the user's ``convert_image`` does."""
@@ -235,17 +257,6 @@ class Finding(Naming):
             return None
         stat = await self._stat_elsewhere(path, info)
         return None if stat is None else self._onsuccess(stat, request, info, path)
-
-    async def _stat_elsewhere(self, path: str, info: MediaPipeline.SpiderInfo) -> Any:
-        try:
-            return await ensure_awaitable(self.store.stat_file(path, info))
-        except Exception as error:  # noqa: BLE001 - many stores raise for what is not there
-            _logger.debug(
-                "File (stat-error): Downloading %(path)s, the store cannot tell of it: %(error)s",
-                {"path": path, "error": error},
-                extra={"spider": info.spider},
-            )
-            return None
 
     # --- conditions, and what the index gets to know ---
 

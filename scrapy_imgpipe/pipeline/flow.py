@@ -36,7 +36,6 @@ from scrapy_imgpipe.compat import (
 )
 from scrapy_imgpipe.compat.fingerprints import fingerprints_of
 from scrapy_imgpipe.errors import HookFailed, ImagePipeError
-from scrapy_imgpipe.pipeline.asking import Asking
 from scrapy_imgpipe.pipeline.asks import Ask, Work
 from scrapy_imgpipe.pipeline.failures import (
     as_scrapys,
@@ -49,6 +48,7 @@ from scrapy_imgpipe.pipeline.failures import (
 )
 from scrapy_imgpipe.pipeline.hooks import call
 from scrapy_imgpipe.pipeline.knowledge import validators
+from scrapy_imgpipe.pipeline.parts import Parts
 from scrapy_imgpipe.pipeline.sources import sendable
 from scrapy_imgpipe.records import Outcome, own_copy
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from scrapy.pipelines.media import FileInfo, MediaPipeline
 
-    from scrapy_imgpipe.pipeline.hops import Hops, Watch
+    from scrapy_imgpipe.pipeline.hops import Hops
     from scrapy_imgpipe.pipeline.priorities import Priorities
     from scrapy_imgpipe.pipeline.retries import Retries
     from scrapy_imgpipe.pipeline.turns import Turns
@@ -90,7 +90,7 @@ _UNCHANGED = {"status": "unchanged"}
 _AGAIN = {"status": "again"}
 
 
-class SourceFlow(Asking):
+class SourceFlow(Parts):
     """The part of the pipeline that turns requests into results."""
 
     turns: Turns
@@ -160,14 +160,6 @@ class SourceFlow(Asking):
         self._cache_result_and_execute_waiters(result, fingerprint, info)
         return result
 
-    def _let_go(self, work: Work) -> None:
-        """Let those go on who wait for what *work* obtains."""
-        raise NotImplementedError
-
-    async def _remember(self, request: Request, outcome: str, result: FileInfo | Failure) -> None:
-        """Tell the index how *request* ended."""
-        raise NotImplementedError
-
     async def _obtain(
         self,
         ask: Ask,
@@ -189,6 +181,7 @@ class SourceFlow(Asking):
                     result = await self._renewed(request, info, item)
                 elif not result:
                     break
+            result = await self._published(result) if result else result
         except asyncio.CancelledError:
             task = asyncio.current_task() if is_asyncio_available() else None
             if task is not None and task.cancelling():
@@ -200,23 +193,15 @@ class SourceFlow(Asking):
         status = result.get("status") if isinstance(result, dict) else None
         outcome = _OUTCOMES.get(status or "downloaded", Outcome.STORED)
         ask.outcome = outcome if swallowed is None else outcome_of(swallowed)
+        self._watch_store(ask.outcome)
         return result
 
     def _failed(
         self, ask: Ask, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
     ) -> Failure:
         ask.outcome = outcome_of(error)
+        self._watch_store(ask.outcome)
         return self._settle(error, request, info)
-
-    async def _renewed(
-        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
-    ) -> FileInfo | None:
-        """Return what is stored of *request*, which has not changed; None to fetch it after all."""
-        raise NotImplementedError
-
-    def _conditions(self, request: Request) -> dict[str, str]:
-        """Return the headers with which *request* asks only for what has changed."""
-        raise NotImplementedError
 
     async def _looked_up(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
@@ -244,7 +229,9 @@ class SourceFlow(Asking):
         ticket = self.priorities.ticket_for(fingerprint, request)
         work = self._work(request)
         try:
+            self._check_store()
             await self.turns.turn_of(ticket)
+            self._check_store()
             self._modify_media_request(request)
             response = await self._downloaded(request, work)
             downloaded = True
@@ -298,14 +285,6 @@ class SourceFlow(Asking):
             work.etag, work.last_modified = validators(response) if same else ("", "")
             work.unchanged = same and work.conditional and response.status == _NOT_MODIFIED
         return response
-
-    def _watch(self, work: Work) -> Watch:
-        """Return what is to be looked at while the request of *work* is downloaded."""
-        raise NotImplementedError
-
-    def _weights(self, response: Response) -> tuple[int, int]:
-        """Return the bytes of memory that *response* holds, and that storing it will take."""
-        raise NotImplementedError
 
     def media_failed(
         self, failure: Failure, request: Request, info: MediaPipeline.SpiderInfo

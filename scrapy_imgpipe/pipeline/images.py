@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -26,10 +26,9 @@ from scrapy.pipelines.files import FilesPipeline
 from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 from twisted.python.failure import Failure
 
-from scrapy_imgpipe import imaging, options, paths, stats, tasks
+from scrapy_imgpipe import imaging, options, paths, stats, stores, tasks, values
 from scrapy_imgpipe.compat import translate, watch_pages
 from scrapy_imgpipe.errors import ImagePipeError
-from scrapy_imgpipe.index import Index, SqliteIndex
 from scrapy_imgpipe.parsers import parse
 from scrapy_imgpipe.pipeline.asking import slot_of
 from scrapy_imgpipe.pipeline.hooks import OURS, call
@@ -37,13 +36,12 @@ from scrapy_imgpipe.pipeline.hops import Hops
 from scrapy_imgpipe.pipeline.knowledge import Knowledge
 from scrapy_imgpipe.pipeline.latest import LatestResults
 from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
-from scrapy_imgpipe.pipeline.places import index_path
 from scrapy_imgpipe.pipeline.priorities import Priorities
 from scrapy_imgpipe.pipeline.rendering import Rendering
 from scrapy_imgpipe.pipeline.reporting import Reporting
 from scrapy_imgpipe.pipeline.retries import Retries
 from scrapy_imgpipe.pipeline.turns import Turns
-from scrapy_imgpipe.store_adapter import FileSystemFilesStore
+from scrapy_imgpipe.store_adapter import FarFilesStore, FileSystemFilesStore
 from scrapy_imgpipe.workers import Workers
 
 if TYPE_CHECKING:
@@ -73,6 +71,7 @@ class ImagesPipeline(Rendering):
         **FilesPipeline.STORE_SCHEMES,
         "": FileSystemFilesStore,
         "file": FileSystemFilesStore,
+        **dict.fromkeys(stores.SCHEMES, FarFilesStore),
     }
 
     def __init__(
@@ -87,9 +86,10 @@ class ImagesPipeline(Rendering):
         self.options: options.Options = options.Options.read(
             functools.partial(self._look_up_setting, crawler.settings)
         )
+        self.access = self._access(crawler.settings)
         super().__init__(store_uri, download_func, crawler=crawler)
         self.thumbs: dict[str, tuple[int, int]] = self.options.thumbs or parse(
-            options.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
+            values.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs
         )
         self._check_names()
         self.renditions: dict[str, imaging.Variant] = self._renditions()
@@ -115,11 +115,6 @@ class ImagesPipeline(Rendering):
         self.priorities: Priorities = Priorities(self.turns)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
-
-    def _index(self, store_uri: str | PathLike[str]) -> Index | None:
-        """Return the index of the store; it is opened when it is first asked."""
-        place = self.options.index or index_path(fspath(store_uri))
-        return None if place == "off" else SqliteIndex(place)
 
     # --- start and end ---
 

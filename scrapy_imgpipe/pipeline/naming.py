@@ -15,7 +15,7 @@ from scrapy_imgpipe.freshness import Policy
 from scrapy_imgpipe.pipeline.flow import SourceFlow
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
 from scrapy_imgpipe.records import digest
-from scrapy_imgpipe.store_adapter import native_store
+from scrapy_imgpipe.store_adapter import far_store, native_store
 from scrapy_imgpipe.variants import SOURCE
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Naming(SourceFlow):
                 dedupe=self.options.dedupe == "content",
                 placeholders=self._placeholders,
                 measures=self._measured_by,
+                gives_back=far_store(self.store) is not None,
             )
             self._rules_known = kind, rules
         return self._rules_known[1]

@@ -12,18 +12,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from scrapy.utils.defer import ensure_awaitable
-
 from scrapy_imgpipe import imaging, tasks
-from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.guards import HostRules, shown_url
 from scrapy_imgpipe.optouts import DATA_MINING
 from scrapy_imgpipe.pipeline.answers import check_bytes, check_permission, refusal
-from scrapy_imgpipe.pipeline.failures import one_line
 from scrapy_imgpipe.pipeline.finding import Finding
 from scrapy_imgpipe.pipeline.hooks import call, checked, is_overridden
 from scrapy_imgpipe.pipeline.hops import Watch, WatchRules
@@ -106,11 +101,7 @@ class Rendering(Finding):
                 if twin is not None:
                     return self._shared(twin, source, work)
             made = await self.workers.render(tasks.keep, body, source, rules)
-        if isinstance(made, tasks.Saved):
-            return made
-        for output in reversed(made.outputs):  # the full image last, as everywhere
-            await self._persist(output, info)
-        return made.saved
+        return await self._saved(made, info)
 
     def _urls_of(self, content: str, request: Request) -> int:
         """Return behind how many URLs of the host this crawl has met *content*, this one too."""
@@ -162,18 +153,6 @@ class Rendering(Finding):
                 {"hooks": " and ".join(hooks)},
                 extra={"spider": info.spider},
             )
-
-    async def _persist(self, output: tasks.Output, info: MediaPipeline.SpiderInfo) -> None:
-        """Hand *output* to a store that only Scrapy's protocol reaches, on the event loop."""
-        size = {"width": output.width, "height": output.height}
-        headers = {"Content-Type": imaging.media_type_of(output.format)}
-        buffer = BytesIO(output.data)
-        try:
-            await ensure_awaitable(
-                self.store.persist_file(output.path, buffer, info, meta=size, headers=headers)
-            )
-        except Exception as error:
-            raise StoreFailed(f"Could not store {output.path}: {one_line(error)}") from error
 
     async def _run_users_chain(
         self, response: Response, request: Request, info: MediaPipeline.SpiderInfo, item: Any

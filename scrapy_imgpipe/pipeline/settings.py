@@ -8,20 +8,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from scrapy.pipelines.images import ImagesPipeline
 from scrapy.utils.misc import load_object
 
-from scrapy_imgpipe import imaging, options, paths
+from scrapy_imgpipe import imaging, options, paths, values
 from scrapy_imgpipe.errors import SettingError, StoreFailed
-from scrapy_imgpipe.guards import HostRules, network_or_name
+from scrapy_imgpipe.guards import HostRules, network_or_name, without_credentials
+from scrapy_imgpipe.index import Index, SqliteIndex
 from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
+from scrapy_imgpipe.pipeline.places import index_path
 from scrapy_imgpipe.processes.names import why_not_found
 from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.report import check_report_path
+from scrapy_imgpipe.store_adapter import FarFilesStore
+from scrapy_imgpipe.stores import Access, Signing
 from scrapy_imgpipe.variants import SOURCE, output_format
 from scrapy_imgpipe.workers import Workers
 
@@ -35,25 +42,25 @@ _STORE_ERRORS = (KeyError, ValueError, AssertionError, OSError, ImportError, Sto
 
 
 def _parse_known_formats(value: object) -> None:
-    if imaging.unknown_formats(options.FORMAT_LIST.parse(value)):
+    if imaging.unknown_formats(values.FORMAT_LIST.parse(value)):
         raise ValueError
 
 
 def _parse_known_hosts(value: object) -> None:
-    for entry in options.HOST_LIST.parse(value):
+    for entry in values.HOST_LIST.parse(value):
         network_or_name(entry)
 
 
 def _parse_names_of_paths(value: object) -> None:
     try:
-        for name in options.THUMBS.parse(value):
+        for name in values.THUMBS.parse(value):
             checked(paths.thumb_path("", str(name)))
     except StoreFailed as error:
         raise ValueError from error
 
 
 def _parse_measures(value: object) -> None:
-    for one in options.MEASURES.parse(value):
+    for one in values.MEASURES.parse(value):
         _measure(one)
 
 
@@ -93,7 +100,7 @@ _STEP = Parser("steps that are there and take their arguments", imaging.step_of)
 
 
 def _parse_known_words(value: object) -> None:
-    words_of(options.OPT_OUT.parse(value))
+    words_of(values.OPT_OUT.parse(value))
 
 
 _HOSTS = Parser("host names, addresses or networks", _parse_known_hosts)
@@ -114,6 +121,7 @@ class Configured(ImagesPipeline):
     """The part of the pipeline that reads settings, under its class's own names too."""
 
     options: options.Options
+    access: Access
     renditions: dict[str, imaging.Variant]
     full_image: imaging.Variant | str
 
@@ -170,7 +178,7 @@ class Configured(ImagesPipeline):
         Raises:
             SettingError: for a format that Pillow does not know, a thumbnail's name that
                 makes no path, a function that is not there, a report of no known kind, or
-                near-duplicates without an index.
+                near-duplicates without an index, or signed URLs of a store that has none.
         """
         for name, parser in _BY_NAME.items():
             key, value = self._look_up_setting(self.crawler.settings, name)
@@ -182,6 +190,11 @@ class Configured(ImagesPipeline):
         if self.options.near_duplicates is not None and self.options.index == "off":
             key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_NEAR_DUPLICATES")
             raise SettingError(f"{key} needs an index, but IMGPIPE_INDEX is 'off'")
+        if self.options.public_url == values.SIGNED and not isinstance(
+            getattr(self.store, "native", None), Signing
+        ):
+            key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_PUBLIC_URL")
+            raise SettingError(f"{key} is 'signed', but this store cannot sign URLs")
 
     def _check_found(self) -> None:
         """Find functions that no worker process would find, where these do all the rendering.
@@ -214,7 +227,18 @@ class Configured(ImagesPipeline):
 
     def _workers(self) -> Workers:
         read = self.options
-        return Workers(read.most_workers, read.isolation, read.timeout_seconds, read.process_memory)
+        return Workers(
+            read.most_workers,
+            read.isolation,
+            read.timeout_seconds,
+            read.process_memory,
+            read.store_connections,
+        )
+
+    def _index(self, store_uri: str | PathLike[str]) -> Index | None:
+        """Return the index of the store; it is opened when it is first asked."""
+        place = self.options.index or index_path(fspath(store_uri))
+        return None if place == "off" else SqliteIndex(place)
 
     def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
         base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"
@@ -239,19 +263,58 @@ class Configured(ImagesPipeline):
         return own if settings is None or settings.get(own) is not None else key
 
     def _get_store(self, uri: str) -> FilesStoreProtocol:
-        """Return the store for *uri*.
+        """Return the store for *uri*, reached as the settings of this pipeline say.
 
         Raises:
-            SettingError: for an unknown scheme or a URI that its store cannot use.
+            SettingError: for an unknown scheme, a URI that its store cannot use, or one that
+                needs what is not installed.
         """
+        kind = None if Path(uri).is_absolute() else self.STORE_SCHEMES.get(urlsplit(uri).scheme)
+        ours = kind is not None and issubclass(kind, FarFilesStore)
         try:
-            return super()._get_store(uri)
+            return kind(uri, self.access) if ours else super()._get_store(uri)  # type: ignore[misc,call-arg]
+        except SettingError:
+            raise
         except _STORE_ERRORS as error:
-            told = isinstance(error, (OSError, StoreFailed, ImportError))
+            told = ours or isinstance(error, (OSError, StoreFailed, ImportError))
             unusable = self._unusable_store(uri, f" ({error})" if told else "")
         raise unusable  # out here, or the log would show two tracebacks
 
+    def _access(self, settings: Settings) -> Access:
+        """Return how stores on other machines are reached, by the settings of this class."""
+
+        def text(name: str) -> str:
+            return str(self._look_up_setting(settings, name)[1] or "")
+
+        read, verify = self.options, settings.get("AWS_VERIFY")
+        return Access(
+            timeout_seconds=read.store_timeout_seconds,
+            retries=read.store_retries,
+            connections=read.store_connections,
+            headers=read.store_headers,
+            object_store=read.object_store,
+            aws_access_key_id=text("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=text("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=text("AWS_SESSION_TOKEN"),
+            aws_endpoint_url=text("AWS_ENDPOINT_URL"),
+            aws_region=text("AWS_REGION_NAME"),
+            aws_use_ssl=settings.get("AWS_USE_SSL") is None or settings.getbool("AWS_USE_SSL"),
+            aws_verify=True if verify is None else verify,
+            s3_acl=text("IMAGES_STORE_S3_ACL"),
+            azure_account=read.azure_account,
+            azure_key=read.azure_key,
+            azure_sas=read.azure_sas,
+            azure_endpoint_url=read.azure_endpoint_url,
+            gcs_project=text("GCS_PROJECT_ID"),
+            gcs_acl=text("IMAGES_STORE_GCS_ACL"),
+            ftp_user=text("FTP_USER"),
+            ftp_password=text("FTP_PASSWORD"),
+            ftp_active=settings.getbool("FEED_STORAGE_FTP_ACTIVE"),
+        )
+
     def _unusable_store(self, uri: object, reason: str = "") -> SettingError:
+        if isinstance(uri, str):  # an FTP server's may have a password
+            uri = without_credentials(uri)
         schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
         msg = (
             f"Expected a directory or a complete URI with a scheme of {schemes} for"

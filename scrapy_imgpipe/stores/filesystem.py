@@ -29,7 +29,7 @@ from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.paths import checked_path
 from scrapy_imgpipe.stores import temporary
 from scrapy_imgpipe.stores.files import create, make_directory, read_whole, replace
-from scrapy_imgpipe.stores.protocol import Stat
+from scrapy_imgpipe.stores.protocol import NO_FACTS, Facts, File, Stat
 from scrapy_imgpipe.stores.tree import walk
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class FileSystemStore:
         """Let other processes write here too; each keeps one store for all it is sent."""
         return _kept, (type(self), self.base, self.clock)
 
-    def put(self, path: str, data: bytes) -> Stat:
+    def put(self, path: str, data: bytes, facts: Facts = NO_FACTS) -> Stat:  # noqa: ARG002
         """Write one file; whatever was there stays until the new one is whole.
 
         A directory, or a link to one, is never replaced.
@@ -101,7 +101,7 @@ class FileSystemStore:
         finally:
             del stored
 
-    def put_all(self, files: Sequence[tuple[str, bytes]]) -> _Stats:
+    def put_all(self, files: Sequence[File | tuple[str, bytes]]) -> _Stats:
         """Write all temporary files, then rename them in the given order.
 
         What goes wrong while writing (a full disk, a directory that cannot be
@@ -110,7 +110,7 @@ class FileSystemStore:
         Raises:
             StoreFailed: as for :meth:`put`.
         """
-        stored = self._store(files, create)
+        stored = self._store([file[:2] for file in files], create)
         del files
         if isinstance(stored, list):
             return stored

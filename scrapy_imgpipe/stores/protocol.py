@@ -14,7 +14,7 @@ it your store, and it tells what is missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,26 +26,60 @@ class Stat:
 
     Attributes:
         bytes: its size, 0 or more.
-        modified: when it was last put, Unix seconds UTC.
+        modified: when it was last put, Unix seconds UTC; 0 from a put where the store does
+            not tell then.
+        checksum: MD5 of its bytes, 32 hexadecimal digits, where the store knows it.
     """
 
     bytes: int
     modified: float
+    checksum: str = ""
+
+
+class Facts(NamedTuple):
+    """What travels beside the bytes of a file, to stores that serve it to others.
+
+    Attributes:
+        media_type: for ``Content-Type``; empty where nobody knows.
+        width: in pixels; 0 where nobody knows.
+        height: in pixels; 0 where nobody knows.
+        checksum: MD5 of the bytes, 32 hexadecimal digits; empty where nobody knows.
+    """
+
+    media_type: str = ""
+    width: int = 0
+    height: int = 0
+    checksum: str = ""
+
+
+NO_FACTS = Facts()
+
+
+class File(NamedTuple):
+    """What is to be put: where to, the bytes, and what is known of them."""
+
+    path: str
+    data: bytes
+    facts: Facts = NO_FACTS
 
 
 @runtime_checkable
 class Store(Protocol):
     """A place where renditions are kept."""
 
-    def put(self, path: str, data: bytes) -> Stat:
+    def put(self, path: str, data: bytes, facts: Facts = NO_FACTS) -> Stat:
         """Keep *data* under *path*, replacing what was there; return what :meth:`stat` will.
+
+        A store of files has no place for *facts*.
 
         Readers see the old file or the new one, never a part. On failure the
         old one is untouched. Of two puts at once, one wins whole.
         """
 
-    def put_all(self, files: Sequence[tuple[str, bytes]]) -> list[Stat]:
+    def put_all(self, files: Sequence[File | tuple[str, bytes]]) -> list[Stat]:
         """Keep several files that belong together; they appear in the given order.
+
+        Each is a :class:`File`, or path and bytes where no facts are known.
 
         Returns the stat of each.
 
@@ -88,3 +122,11 @@ class Linking(Protocol):
         of each. Raises :class:`~scrapy_imgpipe.errors.StoreFailed` where one is not there
         or cannot be linked; every old file is as it was then.
         """
+
+
+@runtime_checkable
+class Signing(Protocol):
+    """A store that can let others read a file for a while."""
+
+    def signed_url(self, path: str, seconds: int) -> str:
+        """Return a URL under which anybody may read *path* for so many *seconds*; no I/O."""

@@ -24,7 +24,7 @@ from scrapy_imgpipe.tasks.making import (
     save,
     twin_of,
 )
-from scrapy_imgpipe.tasks.mending import Mended, mend
+from scrapy_imgpipe.tasks.mending import Mended, mend, put_remade, remade_of
 from scrapy_imgpipe.tasks.nearness import put_marked
 from scrapy_imgpipe.tasks.outputs import (
     Output,
@@ -60,7 +60,9 @@ __all__ = [
     "output_of",
     "prepare",
     "put_marked",
+    "put_remade",
     "record_of_file",
+    "remade_of",
     "save",
     "snapshot",
     "taken",

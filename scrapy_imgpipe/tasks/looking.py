@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _NOWHERE: Mapping[str, str] = {}  # nobody changes it
 
+#: What a pixel takes at most that is decoded and copied once, where nobody has looked.
+_BYTES_OF_PIXEL = 8
+
 # How the digest of a full image begins that a plan describes.
 _DESCRIBED = "v"
 
@@ -198,7 +201,7 @@ def _with_thumbs(wanted: Wanted, record: ImageRecord, rules: Rules, *, told: boo
     if told and not missing and files == record.renditions:
         return Found(Verdict.FRESH, record)
     if missing and not (
-        rules.store is not None
+        (rules.store is not None or rules.gives_back)
         and all(name in names for name in missing)
         and (rules.any_size or rules.can_mend(record, missing))
     ):
@@ -252,14 +255,24 @@ def _complete(
     """Return *record* as found, and what making its *missing* thumbnails takes."""
     record = record._replace(fingerprint=wanted.key.fingerprint, url=wanted.url or record.url)
     need, thumbs = 0, wanted.thumbs or {}
-    if missing or (measures and rules.store):
-        data = rules.store.get(record.full.path) if rules.store and record.full else None
-        if data is None:
-            return Found(Verdict.FETCH, record)
+    if missing or (measures and (rules.store or rules.gives_back)):
         # who may be asked to convert it is given all of its pixels
-        whole = rules.any_size or measures
-        need = len(data) + rendering_bytes(data, probe(data), rules.plan, whole=whole)
+        need = _need_of(record.full, rules, whole=rules.any_size or measures)
+        if not need:
+            return Found(Verdict.FETCH, record)
     return Found(Verdict.FRESH, record, missing, thumbs if need else {}, need, told=False)
+
+
+def _need_of(full: Rendition | None, rules: Rules, *, whole: bool) -> int:
+    """Return how many bytes of memory it takes to make something of *full*; 0 where it is gone."""
+    if full is None:
+        return 0
+    if rules.store is None:  # it is not read before its turn comes
+        return full.bytes + _BYTES_OF_PIXEL * full.width * full.height
+    data = rules.store.get(full.path)
+    if data is None:
+        return 0
+    return len(data) + rendering_bytes(data, probe(data), rules.plan, whole=whole)
 
 
 def _seen(wanted: Wanted, record: ImageRecord | None, rules: Rules, now: float) -> Found | None:

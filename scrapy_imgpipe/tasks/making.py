@@ -13,7 +13,7 @@ from scrapy_imgpipe.records import checksum, stamp
 from scrapy_imgpipe.stores import Linking
 from scrapy_imgpipe.tasks.kinds import Seen, alike, kind_of, kind_of_record
 from scrapy_imgpipe.tasks.looking import is_as_recorded
-from scrapy_imgpipe.tasks.outputs import Output, Saved, output_of, stored_file
+from scrapy_imgpipe.tasks.outputs import Output, Saved, file_of, output_of, stored_file
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.records import ImageRecord, Rendition
@@ -140,8 +140,9 @@ def _marks(full: Output) -> dict[str, Any]:
 def save(prepared: Prepared, store: Store) -> Saved:
     """Write all outputs, the full image last: where it is, the others are too."""
     began = time.perf_counter()
-    backwards = prepared.outputs[::-1]
-    stats = store.put_all([(output.path, output.data) for output in backwards])
+    known = _files(prepared.saved)
+    files = [file_of(one, file.checksum) for one, file in zip(prepared.outputs, known, strict=True)]
+    stats = store.put_all(files[::-1])
     return _with_stats(prepared.saved, stats[::-1], time.perf_counter() - began)
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import exif, measure, render
-from scrapy_imgpipe.records import MARKS, ImageRecord, Rendition, checksum
-from scrapy_imgpipe.tasks.outputs import Output, output_of, stored_file
+from scrapy_imgpipe.records import MARKS, ImageRecord, Rendition, checksum, stamp
+from scrapy_imgpipe.tasks.outputs import Output, file_of, output_of, stored_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from scrapy_imgpipe.stores import Store
     from scrapy_imgpipe.tasks.looking import Found
     from scrapy_imgpipe.tasks.rules import Rules
 
@@ -39,6 +40,21 @@ class Mended:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """What was made of a stored full image and is not stored yet.
+
+    Attributes:
+        record: of the source, with what is said of its picture now.
+        outputs: its new thumbnails.
+        rendering: seconds that took.
+    """
+
+    record: ImageRecord
+    outputs: list[Output]
+    rendering: float
+
+
 def mend(
     found: Found,
     rules: Rules,
@@ -54,7 +70,26 @@ def mend(
     """
     record, store = found.record, rules.store
     data = store.get(record.full.path) if record and record.full and store else None
-    if record is None or record.full is None or store is None or data is None:
+    remade = None if data is None else remade_of(data, found, rules, remake)
+    return None if remade is None or store is None else put_remade(remade, found, rules, store)
+
+
+def remade_of(
+    data: bytes,
+    found: Found,
+    rules: Rules,
+    remake: Callable[[bytes, str], Output] | None = None,
+) -> Remade | None:
+    """Make what *found* lacks from the stored full image *data*; nothing is written yet.
+
+    Args:
+        data: as it was read.
+        found: as for :func:`mend`.
+        rules: as for :func:`mend`.
+        remake: as for :func:`mend`.
+    """
+    record = found.record
+    if record is None or record.full is None:
         return None
     if remake is None and not rules.can_mend(record, found.missing):
         return None
@@ -67,20 +102,28 @@ def mend(
             record = record._replace(measured=_measured(data, record, rules))
     except (ImageBroken, SourceRejected):
         return None
-    rendered = time.perf_counter()
+    return Remade(record, made, time.perf_counter() - began)
+
+
+def put_remade(remade: Remade, found: Found, rules: Rules, store: Store) -> Mended:
+    """Write what was made; where it cannot be, what is there stays good."""
+    record, made = remade.record, remade.outputs
+    began = time.perf_counter()
+    new = [stored_file(output, None, rules.digests) for output in made]
+    files = [file_of(output, file.checksum) for output, file in zip(made, new, strict=True)]
     try:
-        stats = store.put_all([(output.path, output.data) for output in made])
-    except StoreFailed as error:  # what is there stays good
+        stats = store.put_all(files)
+    except StoreFailed as error:
         return Mended(record, trouble=error.reason)
-    files: dict[str, Rendition] = {file.name: file for file in record.renditions}
-    for output, stat in zip(made, stats, strict=True):
-        files[output.name or ""] = stored_file(output, stat, rules.digests)
+    known: dict[str, Rendition] = {file.name: file for file in record.renditions}
+    for file, stat in zip(new, stats, strict=True):
+        known[file.name] = file._replace(modified=stamp(stat.modified))
     return Mended(
-        record._replace(renditions=tuple(files[name] for name in found.thumbs)),
+        record._replace(renditions=tuple(known[name] for name in found.thumbs)),
         len(made),
         sum(len(output.data) for output in made),
-        rendered - began,
-        time.perf_counter() - rendered,
+        remade.rendering,
+        time.perf_counter() - began,
     )
 
 

@@ -16,11 +16,13 @@ from scrapy_imgpipe.imaging import (
     encode_jpeg,
     flatten,
     is_uniform,
+    media_type_of,
     open_image,
     shrink,
     upright,
 )
 from scrapy_imgpipe.records import Rendition, checksum, stamp
+from scrapy_imgpipe.stores import Facts, File
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -88,6 +90,12 @@ def output_of(picture: Picture, full: str, thumbs: Mapping[str, str]) -> Output:
         picture.trailing,
         picture.truncated,
     )
+
+
+def file_of(output: Output, checksum: str = "") -> File:
+    """Return *output* as a store takes it; *checksum* is the MD5 of its bytes, if it is known."""
+    kind = media_type_of(output.format)
+    return File(output.path, output.data, Facts(kind, output.width, output.height, checksum))
 
 
 def stored_file(

@@ -44,7 +44,9 @@ class Rules:
     Attributes:
         plan: which renditions there should be.
         policy: how long what is known is believed.
-        store: where they are kept; None where only Scrapy's protocol reaches it.
+        store: where they are kept; None where a worker does not reach it.
+        gives_back: whether the event loop has somebody who reads what is stored, where
+            *store* is None: one of our stores on another machine, not a user's.
         index: what is known; None where nothing is.
         any_content: whether files that are no image are good as well, because
             overridden methods decide what is stored.
@@ -67,6 +69,7 @@ class Rules:
     dedupe: bool = False
     placeholders: PlaceholderRules = PlaceholderRules()
     measures: tuple[Callable[[Image.Image], Mapping[str, Any]], ...] = ()
+    gives_back: bool = False
     digest: str = field(init=False)
     digests: Mapping[str, str] = field(init=False)
 

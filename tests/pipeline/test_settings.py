@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import pytest
@@ -55,6 +56,18 @@ WRONG = {
     "IMGPIPE_STATUSES": [[], "", "ok", [99], [600], True, ["200", "x"], {"200": 1}],
     "IMGPIPE_REFERER": ["maybe", 3, {}],
     "IMGPIPE_ALLOW_OFFSITE": ["maybe", 3, {}],
+    "IMGPIPE_STORE_CONNECTIONS": [0, -1, "many", 2.5, True],
+    "IMGPIPE_STORE_TIMEOUT_SECONDS": [0, -1, "long", True, float("inf")],
+    "IMGPIPE_STORE_RETRIES": [-1, "often", 1.5, True],
+    "IMGPIPE_STORE_HEADERS": ["max-age=60", ["Cache-Control"], {"Expires": 7}, {"": "x"}, 7],
+    "IMGPIPE_OBJECT_STORE": ["boto", "", True, ["obstore"]],
+    "IMGPIPE_AZURE_ACCOUNT": [7, ["account"], b"account"],
+    "IMGPIPE_AZURE_KEY": [7, ["key"], b"key"],
+    "IMGPIPE_AZURE_SAS": [7, ["sas"], b"sas"],
+    "IMGPIPE_AZURE_ENDPOINT_URL": [7, ["http://127.0.0.1"], b"http://127.0.0.1"],
+    "IMGPIPE_PUBLIC_URL": ["cdn.example", "ftp://cdn.example/", 7, True, ["signed"]],
+    "IMGPIPE_PUBLIC_URL_SECONDS": [0, -1, 604_801, "long", 1.5, True],
+    "IMGPIPE_CLOSE_ON_STORE_ERRORS": [-1, "never", 1.5, True],
     "IMGPIPE_INDEX": ["", 7, b"index", ["off"]],
     "IMGPIPE_TRUST_INDEX": ["maybe", 3, {}],
     "IMGPIPE_RETRY_FAILED_AFTER": ["never", -1, True, [1], float("inf")],
@@ -190,8 +203,11 @@ def test_every_setting_of_the_package_has_wrong_values_here():
     [
         "redis://host/x",
         "htp://host/x",
-        "s3://bucket",
-        "ftp://host/x",
+        "s3://",
+        "s3:///images",
+        "az://",
+        "gs:///images",
+        "ftp:///images",
         "ftp://host:port/x",
     ],
 )
@@ -200,6 +216,28 @@ def test_a_store_that_cannot_be_is_said_in_one_sentence(tmp_path, uri):
     with pytest.raises(SettingError) as caught:
         Crawl(tmp_path, **settings)
     assert f" for IMAGES_STORE but received {uri!r} of type str" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_of_a_store_has_no_password(tmp_path):
+    with pytest.raises(SettingError, match="received 'ftp://host:port/x'") as caught:
+        Crawl(tmp_path, IMAGES_STORE="ftp://user:secret@host:port/x")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "missing", "extra"),
+    [
+        ("s3://bucket", ("botocore.config", "obstore"), "s3"),
+        ("az://container", ("obstore.store",), "azure"),
+        ("gs://bucket", ("google.cloud", "google.cloud.storage"), "gcs"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path, monkeypatch, uri, missing, extra):
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SettingError, match=rf"pip install 'scrapy-imgpipe\[{extra}\]'") as caught:
+        Crawl(tmp_path, IMAGES_STORE=uri, IMGPIPE_AZURE_ACCOUNT="a")
     assert "\n" not in str(caught.value)
 
 
@@ -449,6 +487,18 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMAGES_PRESERVE_FORMAT": "1",
         "IMGPIPE_STRIP_METADATA": "Copyright",
         "IMGPIPE_TRUNCATED": "KEEP",
+        "IMGPIPE_STORE_CONNECTIONS": "5",
+        "IMGPIPE_STORE_TIMEOUT_SECONDS": "1.5",
+        "IMGPIPE_STORE_RETRIES": "0",
+        "IMGPIPE_STORE_HEADERS": '{"Cache-Control": "no-store"}',
+        "IMGPIPE_OBJECT_STORE": "Botocore",
+        "IMGPIPE_AZURE_ACCOUNT": "account",
+        "IMGPIPE_AZURE_KEY": "a2V5",
+        "IMGPIPE_AZURE_SAS": "?sig=1",
+        "IMGPIPE_AZURE_ENDPOINT_URL": "http://127.0.0.1:1/account",
+        "IMGPIPE_PUBLIC_URL": "https://cdn.example/images",
+        "IMGPIPE_PUBLIC_URL_SECONDS": "60",
+        "IMGPIPE_CLOSE_ON_STORE_ERRORS": "7",
     }
     pipeline = Crawl(tmp_path, **as_text).pipeline
     read = pipeline.options
@@ -474,6 +524,13 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert pipeline.renditions == {"card": card}
     assert (pipeline.full_image, read.preserve_format) == ("source", True)
     assert (read.strip_metadata, read.truncated) == ("copyright", "keep")
+    access = pipeline.access
+    assert (access.connections, access.timeout_seconds, access.retries) == (5, 1.5, 0)
+    assert (access.headers, access.object_store) == ({"Cache-Control": "no-store"}, "botocore")
+    azure = (access.azure_account, access.azure_key, access.azure_sas, access.azure_endpoint_url)
+    assert azure == ("account", "a2V5", "?sig=1", "http://127.0.0.1:1/account")
+    assert (read.public_url, read.public_url_seconds) == ("https://cdn.example/images", 60)
+    assert read.close_on_store_errors == 7
     assert set(as_text) == set(WRONG)
 
 

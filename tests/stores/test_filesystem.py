@@ -37,6 +37,11 @@ class TestContract(LinkingContract):
         return FileSystemStore(tmp_path / "store")
 
 
+def test_a_put_tells_the_very_time(store: FileSystemStore) -> None:
+    assert store.put("full/a.jpg", b"x") == store.stat("full/a.jpg")
+    assert store.put_all([("full/b.jpg", b"x")]) == [store.stat("full/b.jpg")]
+
+
 def test_a_base_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for base in (tmp_path / "file", tmp_path / "file" / "store"):

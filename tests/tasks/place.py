@@ -45,11 +45,11 @@ class CountingStore(FileSystemStore):
         return super().get(path)
 
     def put_all(self, files: Sequence[tuple[str, bytes]]) -> list[Stat]:
-        self.written += [path for path, _ in files]
+        self.written += [path for path, *_ in files]
         return super().put_all(files)
 
     def link_all(self, files: Sequence[tuple[str, str]]) -> list[Stat]:
-        self.linked += [path for path, _ in files]
+        self.linked += [path for path, *_ in files]
         return super().link_all(files)
 
 
