@@ -123,7 +123,7 @@ WRONG = [
     ),
     (
         ("verify", "--store", "ftp://user:word@127.0.0.1:9/x"),
-        "scrapy imgpipe verify: A store that is reached through FTPFilesStore cannot be listed",
+        "scrapy imgpipe verify: The index knows of no image in this store: run 'scrapy imgpipe",
     ),
     (
         ("verify", "--store", "gopher://x"),
