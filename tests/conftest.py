@@ -10,10 +10,17 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def user_data_directory() -> Iterator[None]:
-    """Keep the indexes of all tests, and of the crawls they start, away from the user's."""
+def environment_of_tests() -> Iterator[None]:
+    """Keep the indexes of all tests, and of the crawls they start, away from the user's.
+
+    And let nobody look for credentials in a cloud that may be around.
+    """
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", folder)  # Linux; elsewhere they go where users' go
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("NO_GCE_CHECK", "true")
+        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+            patch.delenv(name, raising=False)
         yield
 
 

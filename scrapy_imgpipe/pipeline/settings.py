@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scrapy.pipelines.files import FilesPipeline
 from scrapy.pipelines.images import ImagesPipeline
 from scrapy.utils.misc import load_object
 
@@ -35,7 +36,7 @@ from scrapy_imgpipe.workers import Workers
 if TYPE_CHECKING:
     from scrapy.http import Response
     from scrapy.pipelines.files import FilesStoreProtocol
-    from scrapy.settings import Settings
+    from scrapy.settings import BaseSettings, Settings
 
 # What stores raise for a URI they cannot use; ImportError for a missing extra.
 _STORE_ERRORS = (KeyError, ValueError, AssertionError, OSError, ImportError, StoreFailed)
@@ -261,6 +262,21 @@ class Configured(ImagesPipeline):
         if not base_class_name or name == base_class_name:
             return key
         return own if settings is None or settings.get(own) is not None else key
+
+    @classmethod
+    def _update_stores(cls, settings: BaseSettings) -> None:
+        """Set up Scrapy's own classes of stores, for who uses them: they are told as classes.
+
+        Ours get what they need when they are made, each by its pipeline.
+        """
+        schemes = {**cls.STORE_SCHEMES, **FilesPipeline.STORE_SCHEMES}
+        schemes |= {
+            scheme: kind
+            for scheme, kind in cls.STORE_SCHEMES.items()
+            if not issubclass(kind, FarFilesStore)
+        }
+        theirs: Any = type(cls.__name__, (ImagesPipeline,), {"STORE_SCHEMES": schemes})
+        theirs._update_stores(settings)  # noqa: SLF001 - its own, one class up
 
     def _get_store(self, uri: str) -> FilesStoreProtocol:
         """Return the store for *uri*, reached as the settings of this pipeline say.

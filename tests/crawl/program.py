@@ -14,11 +14,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import scrapy
 from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess, AsyncCrawlerRunner, CrawlerProcess
+from scrapy.pipelines.files import FilesPipeline
 from scrapy.utils.log import configure_logging
 
 from scrapy_imgpipe import ImagesPipeline
@@ -57,6 +58,15 @@ class OtherPipeline(ImagesPipeline):
             if request.url.endswith("mine.png"):
                 request.headers["Referer"] = "http://mine.example/"
             yield request
+
+
+class WithScrapysStore(ImagesPipeline):
+    """Ours, over Scrapy's own class for S3."""
+
+    STORE_SCHEMES: ClassVar[dict[str, Any]] = {
+        **ImagesPipeline.STORE_SCHEMES,
+        "s3": FilesPipeline.STORE_SCHEMES["s3"],
+    }
 
 
 class GallerySpider(scrapy.Spider):

@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("tests.stores.contract")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_cloud() -> Iterator[None]:
-    """Let nothing look for credentials in a cloud that may be around."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setenv("NO_GCE_CHECK", "true")
-        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
-            patch.delenv(name, raising=False)
-        yield
-
-
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the endpoint of a server that speaks S3."""
