@@ -19,7 +19,7 @@ from scrapy.utils.misc import load_object
 
 from scrapy_imgpipe import imaging, options, paths, values
 from scrapy_imgpipe.errors import SettingError, StoreFailed
-from scrapy_imgpipe.guards import HostRules, network_or_name, without_credentials
+from scrapy_imgpipe.guards import HostRules, network_or_name, shown_text, without_credentials
 from scrapy_imgpipe.index import Index, SqliteIndex
 from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import Parser, parse
@@ -293,7 +293,7 @@ class Configured(ImagesPipeline):
             raise
         except _STORE_ERRORS as error:
             told = ours or isinstance(error, (OSError, StoreFailed, ImportError))
-            unusable = self._unusable_store(uri, f" ({error})" if told else "")
+            unusable = self._unusable_store(uri, f" ({shown_text(str(error))})" if told else "")
         raise unusable  # out here, or the log would show two tracebacks
 
     def _access(self, settings: Settings) -> Access:
