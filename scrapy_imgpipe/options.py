@@ -111,7 +111,7 @@ class Options:
     statuses: tuple[int, ...] = _setting("IMGPIPE_STATUSES", (200,), STATUS_LIST, "HTTP statuses whose body counts as an image.")
     referer: bool = _setting("IMGPIPE_REFERER", False, BOOLEAN, "Send the page an item came from as `Referer`, as `REFERRER_POLICY` allows.")
     allow_offsite: bool = _setting("IMGPIPE_ALLOW_OFFSITE", False, BOOLEAN, "Let images come from hosts outside the spider's `allowed_domains`.")
-    store_connections: int = _setting("IMGPIPE_STORE_CONNECTIONS", 16, whole_number(1, "connections"), "Requests to a store on another machine that may be under way at once.")
+    store_connections: int | None = _setting("IMGPIPE_STORE_CONNECTIONS", None, whole_number(1, "connections"), "Requests to a store on another machine that may be under way at once.", "AWS_MAX_POOL_CONNECTIONS, else 16")
     store_timeout_seconds: float = _setting("IMGPIPE_STORE_TIMEOUT_SECONDS", 60, POSITIVE_SECONDS, "How long a store on another machine may take for a connection and for an answer, in seconds.")
     store_retries: int = _setting("IMGPIPE_STORE_RETRIES", 3, whole_number(0, "times"), "How often a request to a store is sent once more that failed for no lasting reason, after a pause that doubles.")
     store_headers: Mapping[str, str] = _setting("IMGPIPE_STORE_HEADERS", HEADERS, HEADER_DICT, "HTTP headers that every object in S3, Azure or GCS is put with.", "{'Cache-Control': 'max-age=172800'}")

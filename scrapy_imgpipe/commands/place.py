@@ -79,8 +79,9 @@ class Place:
 
         Who works on a store on another machine waits, mostly: then as many as connections.
         """
-        options = self.pipeline.options
-        return options.store_connections if self.rules.gives_back else options.most_workers
+        pipeline = self.pipeline
+        far = self.rules.gives_back
+        return pipeline.access.connections if far else pipeline.options.most_workers
 
     def is_ours(self, path: str) -> bool:
         """Return whether *path* in the store is a file of the index, and no image's."""

@@ -30,6 +30,7 @@ from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.report import check_report_path
 from scrapy_imgpipe.store_adapter import FarFilesStore
 from scrapy_imgpipe.stores import Access, Signing
+from scrapy_imgpipe.stores.access import CONNECTIONS
 from scrapy_imgpipe.variants import SOURCE, output_format
 from scrapy_imgpipe.workers import Workers
 
@@ -233,7 +234,7 @@ class Configured(ImagesPipeline):
             read.isolation,
             read.timeout_seconds,
             read.process_memory,
-            read.store_connections,
+            self.access.connections,
         )
 
     def _index(self, store_uri: str | PathLike[str]) -> Index | None:
@@ -303,10 +304,11 @@ class Configured(ImagesPipeline):
             return str(self._look_up_setting(settings, name)[1] or "")
 
         read, verify = self.options, settings.get("AWS_VERIFY")
+        pool = settings.getint("AWS_MAX_POOL_CONNECTIONS")
         return Access(
             timeout_seconds=read.store_timeout_seconds,
             retries=read.store_retries,
-            connections=read.store_connections,
+            connections=read.store_connections or pool or CONNECTIONS,
             headers=read.store_headers,
             object_store=read.object_store,
             aws_access_key_id=text("AWS_ACCESS_KEY_ID"),

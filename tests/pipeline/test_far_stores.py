@@ -432,6 +432,20 @@ def test_two_pipelines_have_two_ways_in():
     assert "secret" not in repr(private.access)
 
 
+@pytest.mark.parametrize(
+    ("settings", "connections"),
+    [
+        ({}, 16),
+        ({"AWS_MAX_POOL_CONNECTIONS": 50}, 50),
+        ({"AWS_MAX_POOL_CONNECTIONS": "50", "IMGPIPE_STORE_CONNECTIONS": 4}, 4),
+    ],
+)
+def test_as_many_connections_as_scrapys_setting_says_unless_ours_does(settings, connections):
+    pipeline = Crawl("unused", {}, IMAGES_STORE="memory://x", **settings).pipeline
+    assert pipeline.access.connections == connections
+    assert pipeline.workers._sizes["store"] == connections
+
+
 def test_a_store_of_ours_raises_our_errors():
     with pytest.raises(StoreFailed):
         MemoryStore().put("../a.jpg", b"x")
