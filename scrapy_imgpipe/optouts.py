@@ -51,6 +51,10 @@ _MOST_PATH = 8000
 
 _WORD = re.compile(r"[a-z0-9_-]+")
 
+# Between directives stands a comma. Some sites write a semicolon, or quote what they say.
+_BETWEEN = re.compile("[,;]")
+_AROUND = string.whitespace + "\x85\xa0\"'"
+
 # Directives that a value follows, so that their colon is not a robot's. All four: Google.
 _WITH_VALUE = frozenset(
     {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
@@ -106,8 +110,9 @@ def refused_by_robots_tag(
 ) -> str | None:
     """Return the directive of X-Robots-Tag that refuses us, or None.
 
-    Directives are separated by commas. A name before one (``otherbot: noindex, noai``)
-    says whom it and those behind it are for, up to the next name or the end of the value.
+    Directives are separated by commas; a semicolon is taken for one. A name before one
+    (``otherbot: noindex, noai``) says whom it and those behind it are for, up to the next
+    name or the end of the value.
     What is for somebody counts where the name is a product of *user_agent*, as in
     robots.txt (RFC 9309, section 2.2.1): in any case, versions left aside.
     ``none`` refuses where *words* have ``noindex``.
@@ -128,7 +133,7 @@ def refused_by_robots_tag(
         wanted |= {"none"}
     for value in values:
         scope = ""
-        for part in value.lower().split(","):
+        for part in _BETWEEN.split(value.lower()):
             scope, directive = _scoped(part, scope, wanted)
             if directive in wanted and _concerns(scope, user_agent):
                 return directive
@@ -138,10 +143,10 @@ def refused_by_robots_tag(
 def _scoped(part: str, scope: str, wanted: frozenset[str]) -> tuple[str, str]:
     """Return whom *part* of a value is for, and its directive without what follows it."""
     name, colon, behind = part.partition(":")
-    name = name.strip()
+    name = name.strip(_AROUND)
     if not colon or name in _WITH_VALUE or name in wanted or not _ROBOT.fullmatch(name):
         return scope, name
-    return name, behind.partition(":")[0].strip()
+    return name, behind.partition(":")[0].strip(_AROUND)
 
 
 def _concerns(scope: str, user_agent: str) -> bool:
@@ -157,12 +162,14 @@ def refused_by_tdm_header(values: Iterable[str]) -> bool | None:
 
     What it says supersedes tdmrep.json (TDMRep, "Processing priority"): after a False that
     file does not count. Values other than 1 and 0 are to be taken for unset
-    ("tdm-reservation"). Where both are there, 1 counts.
+    ("tdm-reservation"). Where both are there, 1 counts; what follows a semicolon is another
+    value, and quotes are none of it.
 
     Args:
         values: of each such header in a response.
     """
-    told = {_RESERVATIONS.get(part.strip()) for value in values for part in value.split(",")}
+    parts = (part for value in values for part in _BETWEEN.split(value))
+    told = {_RESERVATIONS.get(part.strip(_AROUND)) for part in parts}
     if True in told:
         return True
     return False if False in told else None

@@ -2,27 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from scrapy.utils.defer import deferred_from_coro, maybe_deferred_to_future
 from w3lib.http import basic_auth_header
 from w3lib.url import safe_url_string
 
-from scrapy_imgpipe.guards import without_credentials
+from scrapy_imgpipe.errors import DownloadFailed
+from scrapy_imgpipe.guards import shown_entry, without_credentials
 
 if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
     from scrapy.http import Request, Response
+    from twisted.internet.defer import Deferred
 
 #: What an encoded body may grow to, in bytes, and how many times its length; no picture
 #: is sent with a Content-Encoding that gains more, but for some icons.
 LEAST_GROWN = 16 << 20
 MOST_GROWTH = 100
 
+#: What a robots.txt may have, encoded and decoded, in bytes: "at least 500 kibibytes"
+#: (RFC 9309, 2.5). Scrapy's parser takes 0.3 s for a MB of them on the event loop.
+MOST_OF_ROBOTS = 512 << 10
+
 # Keys in ``Request.meta``: Scrapy's for a limit of bytes, and ours to keep a user's in.
 _LIMIT = "download_maxsize"
 _USERS_LIMIT = "imgpipe_maxsize"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RedirectMiddleware.process_response
+
+
+def watch_fetches(crawler: Crawler, prepare: Callable[[Request], Awaitable[None] | None]) -> None:
+    """Have *prepare* called with each request before any downloader middleware sees it.
+
+    With redirects and retries, wherever they come from: the network, a cache, a page. If it
+    returns something to await, the request waits for that, in the place of no other one, and
+    fails with what that raises. A downloader of another make is left alone.
+    """
+    downloader: Any = getattr(crawler.engine, "downloader", None)
+    fetch: Callable[..., Deferred[Any]] | None = getattr(downloader, "fetch", None)
+    if fetch is None:
+        return
+
+    async def prepare_and_fetch(awaited: Awaitable[None], *args: Any) -> Any:
+        await awaited
+        return await maybe_deferred_to_future(fetch(*args))
+
+    def prepared(request: Request, *args: Any) -> Deferred[Any]:
+        awaited = prepare(request)
+        if awaited is None:
+            return fetch(request, *args)
+        return deferred_from_coro(prepare_and_fetch(awaited, request, *args))
+
+    downloader.fetch = prepared
+
+
+def bound_robots(request: Request, most: int) -> None:
+    """Let a robots.txt be no longer than its limit, nor grow beyond that when it is decoded.
+
+    Of one that does Scrapy knows no rules: all is allowed.
+
+    Args:
+        request: for it.
+        most: ``DOWNLOAD_MAXSIZE``; 0 is none.
+    """
+    request.meta.setdefault(_LIMIT, min(most, MOST_OF_ROBOTS) if most > 0 else MOST_OF_ROBOTS)
 
 
 def restore_limit(request: Request) -> None:
@@ -59,6 +105,9 @@ def redirected_to(request: Request, response: Response) -> str:
 
     User and password are taken from *response*: the downloader refuses them, and the log
     would show them.
+
+    Raises:
+        DownloadFailed: it would go to what is no URL; Scrapy's own error tells the password.
     """
     meta, status = request.meta, response.status
     kept = meta.get("handle_httpstatus_all") or status in meta.get("handle_httpstatus_list", ())
@@ -69,8 +118,9 @@ def redirected_to(request: Request, response: Response) -> str:
         return ""
     try:
         url = without_credentials(urljoin(request.url, safe_url_string(location)))
-    except ValueError:  # so will the middleware find
-        return ""
+    except ValueError:  # so would the middleware find
+        shown = shown_entry(location.decode("latin-1"))
+        raise DownloadFailed(f"It redirects to what is no URL: {shown}") from None
     response.headers["Location"] = url
     return url
 

@@ -47,6 +47,8 @@ _NOT_GLOBAL = (
 _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215
+_COMPATIBLE = IPv6Network("::/96")  # RFC 4291, 2.5.5.1
 _6TO4 = IPv6Network("2002::/16")  # RFC 3056
 _TEREDO = IPv6Network("2001::/32")  # RFC 4380
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # RFC 5214, 6.1
@@ -81,6 +83,28 @@ def _inside(address: IPv6Address) -> tuple[tuple[IPv4Address, ...], bool]:
     if address in _TEREDO:  # the client's is written inverted
         return (IPv4Address(number >> 64 & 0xFFFFFFFF), IPv4Address(int(low) ^ 0xFFFFFFFF)), True
     return ((low,) if number >> 32 & 0xFFFFFFFF in _ISATAP else ()), False
+
+
+def carried_by(address: Address) -> tuple[IPv4Address, ...]:
+    """Return the IPv4 addresses that *address* carries, or may carry.
+
+    Who connects to it may reach them. Where a network chooses their place in it, each place
+    of RFC 6052, 2.2, is read.
+    """
+    if isinstance(address, IPv4Address):
+        return ()
+    number = int(address)
+    if address in _COMPATIBLE:
+        return (IPv4Address(number),)
+    if address not in _LOCAL_NAT64:
+        return _inside(address)[0]
+    behind = (  # a prefix of 96 bits, of 64, 56 and 48; byte 8 is never used
+        number,
+        number >> 24,
+        (number >> 64 & 0xFF) << 24 | number >> 32 & 0xFFFFFF,
+        (number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF,
+    )
+    return tuple(IPv4Address(each & 0xFFFFFFFF) for each in behind)
 
 
 def address_in(host: str) -> Address | None:

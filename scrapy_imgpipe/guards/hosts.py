@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, TypeAlias
 
 from scrapy_imgpipe.errors import SourceRejected
-from scrapy_imgpipe.guards.addresses import Address, address_in, is_public
+from scrapy_imgpipe.guards.addresses import Address, address_in, carried_by, is_public
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,7 @@ class HostRules:
 
     Attributes:
         allowed: nothing else is asked; empty allows all. A network in it may be private.
-        blocked: never asked.
+        blocked: never asked; an IPv4 address neither where an IPv6 address carries it.
         private: what about private addresses: ``allow``, ``deny``, or ``auto``, which is
             allow until a page has come from a public address.
     """
@@ -74,7 +74,7 @@ class HostRules:
         """
         host = host.lower().rstrip(".")
         literal = None if resolved else address_in(host)
-        if _names(self.blocked, host) or (literal is not None and _has(self.blocked, literal)):
+        if _names(self.blocked, host) or (literal is not None and _reach(literal, self.blocked)):
             raise _refused(host, "is in IMGPIPE_BLOCKED_HOSTS", "url-not-allowed")
         if resolved:  # its address may be in a network of them
             undecided = any(not isinstance(entry, str) for entry in self.allowed)
@@ -97,7 +97,7 @@ class HostRules:
         named = not self.allowed or _names(self.allowed, host.lower().rstrip("."))
         for address in addresses:
             listed = _has(self.allowed, address)
-            if _has(self.blocked, address):
+            if _reach(address, self.blocked):
                 raise _at(host, address, "is in IMGPIPE_BLOCKED_HOSTS")
             if not named and not listed:
                 raise _at(host, address, "is not in IMGPIPE_ALLOWED_HOSTS")
@@ -118,6 +118,11 @@ def _has(entries: Iterable[Network | str], address: Address) -> bool:
         for entry in entries
         if not isinstance(entry, str)
     )
+
+
+def _reach(address: Address, entries: Iterable[Network | str]) -> bool:
+    """Return whether who connects to *address* may reach one of *entries*."""
+    return any(_has(entries, each) for each in (address, *carried_by(address)))
 
 
 def _at(host: str, address: Address, why: str) -> SourceRejected:

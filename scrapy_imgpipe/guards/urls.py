@@ -1,4 +1,4 @@
-"""What can be refused by looking at a URL, and how one is shown to people.
+"""What can be refused by looking at a URL.
 
 Runs on the event loop for every source, so an ordinary URL costs one regular expression.
 
@@ -10,7 +10,6 @@ backslashes; :func:`check_url` sees past them in the same way but changes nothin
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from ipaddress import IPv6Address
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.guards.shown import BLANK_OR_CONTROL, TAB_OR_NEWLINE, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,12 +32,7 @@ _NEED_NO_SLASHES = frozenset({"data", "about"})
 _BACKSLASH_IS_SLASH = frozenset({"http", "https", "ftp", "file", "ws", "wss"})
 
 _SHOWN_CHARACTERS = 100
-_SHOWN_OF_DATA = 64
-_SHOWN_OF_URL = 8000  # as long as servers should take (RFC 9110, 4.1)
-_SHOWN_OF_TEXT = 1000
-_BLANK_OR_CONTROL = "".join(map(chr, range(0x21)))
 _MOST_HOST = 300  # RFC 1035, 2.3.4: 255 bytes
-_TAB_OR_NEWLINE = str.maketrans("", "", "\t\n\r")
 
 # Nine URLs in ten; whatever it does not match is looked at properly.
 _ORDINARY = re.compile(r"(https?)://[a-zA-Z0-9_-][a-zA-Z0-9._-]*(?::[1-9][0-9]{0,3})?(?:[/?#]|$)")
@@ -47,12 +42,6 @@ _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::(.*))?", re.DOTALL)
 _AUTHORITY_END = re.compile(r"[/?#]")
 _AUTHORITY_DELIMITER = re.compile(r"[/?#@:\\]")
 _BAD_IN_HOST = re.compile(r"[\x00-\x20\x7f-\x9f]|\s")
-# What stands before a host, and user and password: browsers need no slashes behind the
-# schemes that they know.
-_BEFORE_HOST = r"(?:(?:https?|ftp|wss?):[/\\]*|(?:[a-z][a-z0-9+.-]{0,30}:)?[/\\]{2,})"
-_USERINFO = re.compile(rf"({_BEFORE_HOST})([^/?#\\]*)@", re.IGNORECASE)
-_USERINFO_BEHIND = re.compile(r"([a-z]:[/\\]{2,})([^/?#\\\s'\"]*)@", re.IGNORECASE)
-_USERINFO_IN_TEXT = re.compile(rf"({_BEFORE_HOST})([^/?#\\\s'\"]*)@", re.IGNORECASE)
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _BAD_IN_COMMAND = re.compile(r"[\x00-\x1f\x7f]")
 _FUTURE_ADDRESS = re.compile(r"[vV][0-9a-fA-F]+\..+")  # RFC 3986, section 3.2.2
@@ -66,7 +55,7 @@ def check_entry(entry: object) -> str:
     Raises:
         SourceRejected: ``bad-url``, for anything else.
     """
-    if isinstance(entry, str) and entry.strip(_BLANK_OR_CONTROL):
+    if isinstance(entry, str) and entry.strip(BLANK_OR_CONTROL):
         return entry
     raise _not_absolute(entry)
 
@@ -91,55 +80,8 @@ def check_url(url: str, allowed_schemes: Collection[str]) -> None:
     _check_closely(url, allowed_schemes)
 
 
-def shown_url(url: str) -> str:
-    """Return *url* as logs, the index and the report show it.
-
-    Without user and password, which are nobody else's business; of a ``data:`` URL, which
-    may have megabytes, the first 64 characters and its SHA-1; of any other, the first 8000.
-    """
-    if url[:1] <= " ":
-        url = url.strip(_BLANK_OR_CONTROL)
-    if url[:5].lower() == "data:":
-        return _cut(url, _SHOWN_OF_DATA)
-    url = _cut(without_credentials(url), _SHOWN_OF_URL)
-    return _USERINFO_BEHIND.sub(r"\1", url) if "@" in url else url
-
-
-def without_credentials(url: str) -> str:
-    """Return *url* without user and password."""
-    if "@" not in url:
-        return url
-    plain = url.translate(_TAB_OR_NEWLINE)
-    found = _USERINFO.match(plain)
-    return found[1] + plain[found.end() :] if found is not None else url
-
-
-def shown_text(text: str) -> str:
-    """Return *text*, in which URLs may stand anywhere, as logs, index and report show it."""
-    if text.lstrip(_BLANK_OR_CONTROL)[:5].lower() == "data:":
-        return shown_url(text)
-    text = _cut(text, _SHOWN_OF_TEXT)
-    return _USERINFO_IN_TEXT.sub(r"\1", text) if "@" in text else text
-
-
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    told = hashlib.sha1(text.encode(errors="replace"), usedforsecurity=False).hexdigest()
-    return f"{text[:most]}...sha1={told}"
-
-
-def credentials_in(url: str) -> tuple[str, str] | None:
-    """Return user and password that *url* carries, or None."""
-    found = _USERINFO.match(url) if "@" in url else None
-    if found is None:
-        return None
-    user, _, password = found[2].partition(":")
-    return unquote(user), unquote(password)
-
-
 def _check_closely(url: str, allowed_schemes: Collection[str]) -> None:
-    text = url.strip(_BLANK_OR_CONTROL).translate(_TAB_OR_NEWLINE)
+    text = url.strip(BLANK_OR_CONTROL).translate(TAB_OR_NEWLINE)
     found = _SCHEME.match(text)
     if found is None:
         raise _not_absolute(url)
@@ -150,7 +92,8 @@ def _check_closely(url: str, allowed_schemes: Collection[str]) -> None:
             "//", found.end()
         ):
             raise _not_absolute(url)
-        msg = f"The scheme {scheme!r} of {_shown(url)} is not in IMGPIPE_ALLOWED_SCHEMES"
+        shown = shown_value(url, _SHOWN_CHARACTERS)
+        msg = f"The scheme {scheme!r} of {shown} is not in IMGPIPE_ALLOWED_SCHEMES"
         raise SourceRejected(msg, "url-not-allowed")
     try:
         text.encode()
@@ -238,13 +181,6 @@ def _not_absolute(value: object) -> SourceRejected:
 
 
 def _bad_url(value: object, expected: str) -> SourceRejected:
-    msg = f"Expected {expected} but received {_shown(value)} of type {type(value).__name__}"
+    shown = shown_value(value, _SHOWN_CHARACTERS)
+    msg = f"Expected {expected} but received {shown} of type {type(value).__name__}"
     return SourceRejected(msg, "bad-url")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str):
-        value = shown_text(value)
-    # Cut before repr as well: an entry may have megabytes.
-    text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from scrapy_imgpipe.guards import shown_text, shown_url
+from scrapy_imgpipe.guards import shown_entry, shown_url
 from scrapy_imgpipe.report import COLUMNS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Ask:
         rendering = sum(work.rendering for work in works)
         storing = sum(work.storing for work in works)
         return {
-            "url": shown_text(self.url) if " " in self.url.strip() else shown_url(self.url),
+            "url": shown_entry(self.url.strip(" \t\r\n")),
             "item": self.item,
             "page": self.page and shown_url(self.page),
             "slot": self.slot,

@@ -22,6 +22,7 @@ from scrapy_imgpipe.errors import (
     SourceRejected,
     StoreFailed,
 )
+from scrapy_imgpipe.guards import shown_text
 from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
 from scrapy_imgpipe.records import Outcome
 
@@ -145,8 +146,11 @@ def mark(error: BaseException, **facts: object) -> None:
 
 
 def one_line(error: BaseException | None) -> str:
-    """Return the message of *error* on one line, with its type where that says more."""
-    text = " ".join(str(error).split())
+    """Return the message of *error* on one line, with its type where that says more.
+
+    Without users and passwords of URLs: messages of others have them.
+    """
+    text = shown_text(" ".join(str(error).split()))
     if isinstance(error, (ImagePipeError, FileException, IgnoreRequest)) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -7,25 +7,42 @@ come than a new connection costs.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scrapy import signals
-from scrapy.exceptions import IgnoreRequest, StopDownload
+from scrapy.exceptions import (
+    DownloadCancelledError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    StopDownload,
+)
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
+from scrapy.utils.asyncio import is_asyncio_available
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
 from scrapy_imgpipe import imaging, stats
 from scrapy_imgpipe.compat.downloader import TICKET, watch_hops
-from scrapy_imgpipe.compat.middlewares import bound_growth, redirected_to, restore_limit
-from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.compat.middlewares import (
+    bound_growth,
+    bound_robots,
+    redirected_to,
+    restore_limit,
+    watch_fetches,
+)
+from scrapy_imgpipe.errors import DownloadFailed, SourceRejected
 from scrapy_imgpipe.guards import HostRules, check_url
 from scrapy_imgpipe.optouts import TDM
 from scrapy_imgpipe.pipeline.answers import said_no
 from scrapy_imgpipe.pipeline.crawls import OfCrawl
 from scrapy_imgpipe.pipeline.neighbourhood import Neighbourhood
 from scrapy_imgpipe.pipeline.reservations import Reservations
+from scrapy_imgpipe.pipeline.sources import quiet
 from scrapy_imgpipe.probe import Prober
 
 if TYPE_CHECKING:
@@ -188,6 +205,7 @@ class Hops:
         """Look at requests where they leave the house; the downloader is there now."""
         if not self._installed:
             self._installed = watch_hops(self._crawler, self._around)
+            watch_fetches(self._crawler, self._prepare)
 
     async def download(self, request: Request, watch: Watch) -> Any:
         """Return the response to *request*, which has its ticket, or raise why not."""
@@ -196,8 +214,7 @@ class Hops:
         watch.hosts.add(urlsplit(request.url).hostname)
         download = self._crawler.engine.download_async
         try:
-            if TDM in watch.rules.opt_out:  # here, while the place of its host is still free
-                await self._reservations.check(request.url, self._meta_for(request, watch))
+            await self._check_reservation(request, watch)
             bound_growth(request, 0, watch.rules.options.max_bytes)  # of what a cache has
             if self._installed:
                 return await download(request)
@@ -205,11 +222,24 @@ class Hops:
         finally:
             del self._watches[number]
 
-    @staticmethod
-    def _meta_for(request: Request, watch: Watch) -> dict[str, Any]:
-        """Return what a request that is sent for the sake of *request* has to know."""
+    def _prepare(self, request: Request) -> Awaitable[None] | None:
+        """Look at *request* before its robots.txt is asked for, and at that one."""
+        watch = self._watches.get(request.meta.get(TICKET, 0))
+        if watch is None:
+            if self._rules_of_other(request) is not None:
+                quiet(request)
+            return None
+        quiet(request)
+        watch.hosts.add(urlsplit(request.url).hostname)
+        return self._check_reservation(request, watch) if TDM in watch.rules.opt_out else None
+
+    async def _check_reservation(self, request: Request, watch: Watch) -> None:
+        """Ask the site of *request*, which has no place of its host yet that others wait for."""
+        if TDM not in watch.rules.opt_out:
+            return
         proxy = request.meta.get("proxy")
-        return {_RULES: watch.rules, **({"proxy": proxy} if proxy else {})}
+        meta = {_RULES: watch.rules, **({"proxy": proxy} if proxy else {})}
+        await self._reservations.check(request.url, meta)
 
     async def _around(self, download: Download, request: Request) -> Any:
         watch = self._watches.get(request.meta.get(TICKET, 0))
@@ -218,7 +248,7 @@ class Hops:
         await self._check(request.url, request.meta, watch.rules)
         watch.begin()
         restore_limit(request)
-        response = await download(request)
+        response = await _in_time(download, request)
         if not isinstance(response, Response):
             return response
         await self.neighbourhood.check_answer(response, request, watch.rules.hosts)
@@ -234,30 +264,42 @@ class Hops:
         if target:
             watch.hosts.add(urlsplit(target).hostname)
             await self._check(target, request.meta, watch.rules)
-            if TDM in watch.rules.opt_out:
-                await self._reservations.check(target, self._meta_for(request, watch))
         return response
 
     async def _of_others(self, download: Download, request: Request) -> Any:
         """Look at what is sent for the sake of a source: a tdmrep.json, a robots.txt."""
-        rules = request.meta.get(_RULES) or self._rules_of_robots(request)
+        rules = self._rules_of_other(request)
         if rules is None:
             return await download(request)
         try:
             await self._check(request.url, request.meta, rules)
-            response = await download(request)
+            response = await _in_time(download, request)
             await self.neighbourhood.check_answer(response, request, rules.hosts)
-        except SourceRejected as refused:
-            raise IgnoreRequest(str(refused)) from None
+            target = redirected_to(request, response)
+            if target:
+                await self._check(target, request.meta, rules)
+        except (SourceRejected, DownloadFailed, DownloadCancelledError) as refused:
+            raise IgnoreRequest(str(refused)) from None  # that is no error, so Scrapy logs none
         return response
 
-    def _rules_of_robots(self, request: Request) -> WatchRules | None:
-        """Return the rules for a robots.txt that an image waits for; None for all else."""
-        if request.callback is not NO_CALLBACK or not request.url.endswith("/robots.txt"):
+    def _rules_of_other(self, request: Request) -> WatchRules | None:
+        """Return the rules for what is no source, but sent for one; None for all else.
+
+        A robots.txt is known by the host of a source that waits for it. Its redirects, and
+        those of a tdmrep.json, have the rules in their ``meta``: middlewares copy that.
+        """
+        rules: WatchRules | None = request.meta.get(_RULES)
+        if rules is not None or request.callback is not NO_CALLBACK:
+            return rules
+        if not self._watches or not request.url.endswith("/robots.txt"):
             return None
         host = urlsplit(request.url).hostname
-        watches = self._watches.values()
-        return next((watch.rules for watch in watches if host in watch.hosts), None)
+        for watch in self._watches.values():
+            if host in watch.hosts:
+                request.meta[_RULES] = watch.rules
+                bound_robots(request, self._crawler.settings.getint("DOWNLOAD_MAXSIZE"))
+                return watch.rules
+        return None
 
     async def _check(self, url: str, meta: dict[str, Any], rules: WatchRules) -> None:
         check_url(url, rules.options.allowed_schemes)
@@ -281,3 +323,25 @@ class Hops:
         watch = self._watches.get(request.meta.get(TICKET, 0))
         if watch is not None:
             watch.bytes_came(data)
+
+
+async def _in_time(download: Download, request: Request) -> Any:
+    """Return what *download* gives; what comes by FTP in ``DOWNLOAD_TIMEOUT``.
+
+    Scrapy's handler for FTP has no time-out: a server that says nothing would hold the crawl.
+
+    Raises:
+        DownloadTimeoutError: it takes longer; Scrapy tries again, as with HTTP.
+    """
+    seconds = request.meta.get("download_timeout") or 0
+    if not request.url.startswith("ftp:") or seconds <= 0:
+        return await download(request)
+    try:
+        if is_asyncio_available():
+            return await asyncio.wait_for(download(request), seconds)
+        from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
+
+        downloading: Deferred[Any] = Deferred.fromCoroutine(download(request))  # type: ignore[arg-type]
+        return await downloading.addTimeout(seconds, reactor)
+    except (TimeoutError, DeferredTimeoutError):
+        raise DownloadTimeoutError(f"FTP took longer than {seconds} seconds") from None

@@ -8,8 +8,9 @@ result with a reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -23,13 +24,18 @@ from scrapy_imgpipe.errors import SourceRejected
 from scrapy_imgpipe.guards import (
     check_entry,
     credentials_in,
-    shown_text,
+    shown_entry,
     shown_url,
+    shown_value,
     without_credentials,
 )
 
 #: Longest part of an unusable entry that is repeated in messages and URLs.
 _SHOWN_CHARACTERS = 200
+#: Longest part of one that a log line shows in the place of a request.
+_LOGGED_CHARACTERS = 1000
+#: Longest part of one that is no text, as text.
+_MOST_CHARACTERS = 100_000
 #: Key in ``meta`` of the URLs to try when a request fails.
 CANDIDATES = "imgpipe_candidates"
 
@@ -82,7 +88,7 @@ class UnusableRequest(Request):
 
     def __repr__(self) -> str:
         """Return what the log shows in place of a request: the entry as the page has it."""
-        return f"<{shown_text(self.entry)!r}>"
+        return f"<{shown_value(self.entry, _LOGGED_CHARACTERS)}>"
 
     __str__ = __repr__
 
@@ -132,27 +138,52 @@ def check_request(request: object) -> Request:
     return request
 
 
-class _Quiet(Request):
-    """A request whose URL Scrapy's log shows as ours does."""
+class _Quiet:
+    """What makes a request one that Scrapy's log shows as ours does, and its copies as well.
 
-    def __repr__(self) -> str:
+    Where a redirect leads to a URL with user and password, middlewares make a copy with it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self: Any) -> str:
         return f"<{self.method} {shown_url(self.url)}>"
 
     __str__ = __repr__
 
+    def replace(self, *args: Any, **kwargs: Any) -> Any:
+        return sendable(super().replace(*args, **kwargs))  # type: ignore[misc]
+
+
+@lru_cache(maxsize=256)
+def _quiet_kind(kind: type[Request]) -> type[Request]:
+    names = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    quiet_kind: type[Request] = type(kind.__name__, (_Quiet, kind), names)
+    return quiet_kind
+
+
+def quiet(request: Request) -> Request:
+    """Return *request* itself, with no user and password in the lines of Scrapy's log.
+
+    Its class becomes one derived from it, for a copy would part it from the ``meta`` that
+    hooks look at. A class that cannot be derived from stays.
+    """
+    if not isinstance(request, _Quiet):
+        with suppress(TypeError):
+            request.__class__ = _quiet_kind(type(request))  # type: ignore[arg-type]  # a class has a hash
+    return request
+
 
 def sendable(request: Request) -> Request:
-    """Return what to send for *request*.
+    """Return what to send for *request*: it, or a copy where its URL has user and password.
 
-    User and password of its URL go into a header: the downloader of Scrapy refuses such a
-    URL, and its log would show it. A ``data:`` URL keeps its bytes out of the log.
+    Those go into a header: the downloader of Scrapy refuses such a URL, and its log would
+    show it. A ``data:`` URL keeps its bytes out of the log.
     """
-    if shown_url(request.url) == request.url:
-        return request
     credentials = credentials_in(request.url)
     if credentials is None:
-        return request.replace(cls=_Quiet)
-    sent = request.replace(cls=_Quiet, url=without_credentials(request.url))
+        return quiet(request)
+    sent = quiet(request.replace(url=without_credentials(request.url)))
     if sent.url.startswith("ftp:"):
         sent.meta.setdefault("ftp_user", credentials[0])
         sent.meta.setdefault("ftp_password", credentials[1])
@@ -197,27 +228,27 @@ def _request(entry: object) -> Request:
 
 def _request_of_one(entry: object) -> Request:
     try:
-        request = Request(check_entry(entry), callback=NO_CALLBACK)
+        entry = check_entry(entry)
     except SourceRejected as error:
         return _unusable(entry, error.reason)
-    except ValueError as error:  # what Request itself refuses
-        return _unusable(
-            entry,
-            f"Expected an absolute URL but received {_shown(entry)}: {shown_text(str(error))}",
-        )
+    try:
+        request = Request(entry, callback=NO_CALLBACK)
+    except ValueError as error:
+        reason = f"Expected an absolute URL but received {_shown(entry)}"
+        if "@" not in entry or shown_entry(entry) == entry:  # else it may tell of a password
+            reason = f"{reason}: {str(error)[:_LOGGED_CHARACTERS]}"
+        return _unusable(entry, reason)
     if request.url != entry:  # Request escapes what a URL may not have
         request.meta[ENTRY] = entry
     return request
 
 
 def _unusable(entry: object, reason: str) -> UnusableRequest:
-    text = entry if isinstance(entry, str) else repr(entry)
-    url = f"{_PREFIX}{quote(text[:_SHOWN_CHARACTERS], safe='', errors='replace')}"
+    text = entry if isinstance(entry, str) else shown_value(entry, _MOST_CHARACTERS)
+    shown = shown_entry(text)[:_SHOWN_CHARACTERS]
+    url = f"{_PREFIX}{quote(shown, safe='', errors='replace')}"
     return UnusableRequest(url, callback=NO_CALLBACK, entry=text, reason=reason)
 
 
 def _shown(value: object) -> str:
-    text = repr(shown_text(value) if isinstance(value, str) else value)
-    if len(text) > _SHOWN_CHARACTERS:
-        text = f"{text[:_SHOWN_CHARACTERS]}..."
-    return f"{text} of type {type(value).__name__}"
+    return f"{shown_value(value, _SHOWN_CHARACTERS)} of type {type(value).__name__}"

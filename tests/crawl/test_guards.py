@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import random
+import socket
+from urllib.parse import quote
 
 import pytest
 
 from tests.crawl.crawls import MODES, crawl
-from tests.crawl.site import Answer
+from tests.crawl.site import Answer, Site
 from tests.pictures import encoded, jpeg, noise
 
 PICTURE = jpeg((64, 48))
@@ -24,6 +26,17 @@ def large_png() -> bytes:
 
 def elsewhere(url: str) -> Answer:
     return Answer(status=302, headers={"Location": url})
+
+
+def refreshed(url: str) -> Answer:
+    """Return a page that leads elsewhere."""
+    page = f'<html><head><meta http-equiv="refresh" content="0; url={url}"></head></html>'
+    return Answer(page.encode(), headers={"Content-Type": "text/html"})
+
+
+def page_of(*images: str) -> str:
+    """Return a page that comes from no host, so that there is no robots.txt of its own."""
+    return "data:text/html," + quote("".join(f'<img src="{image}">' for image in images))
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -42,6 +55,8 @@ def crawled(request, site, folder):
             "/to-file.jpg": Answer(status=302, headers={"Location": "file:///etc/hostname"}),
             "/to-good.jpg": Answer(status=302, headers={"Location": site.url("/good.jpg")}),
             "/to-secret.jpg": elsewhere(f"http://user:password@127.0.0.1:{site.port}/good.jpg"),
+            "/refresh.jpg": refreshed(f"http://user:password@127.0.0.1:{site.port}/good.jpg"),
+            "/to-odd.jpg": elsewhere("http://user:password/x@127.0.0.1/good.jpg"),
             "/gimp.jpg": Answer(b"P6\n# Created by GIMP\n500 400\n255\n" + NOISE[:600_000], **slow),
             "/round.jpg": Answer(status=302, headers={"Location": site.url("/round.jpg")}),
             "/page.jpg": Answer(b"<!doctype html>" + b"<p>text</p>" * 60_000, **slow),
@@ -84,6 +99,8 @@ def test_each_ends_as_what_it_is(crawled):
         "/to-file.jpg": "url-not-allowed",
         "/to-good.jpg": "downloaded",
         "/to-secret.jpg": "downloaded",
+        "/refresh.jpg": "downloaded",
+        "/to-odd.jpg": "download-failed",
         "/gimp.jpg": "downloaded",
         "/round.jpg": "filtered",
         "/page.jpg": "not-an-image",
@@ -110,6 +127,9 @@ def test_what_cannot_become_an_image_is_stopped(crawled):
 def test_a_url_with_a_password_is_downloaded_and_never_shown(crawled):
     done, outcomes = crawled
     assert [outcome for path, outcome in outcomes.items() if "@" in path] == ["downloaded"]
+    said = [image.get("reason") or "" for image in done.images]
+    assert "It redirects to what is no URL: http://127.0.0.1/good.jpg" in said
+    assert not [reason for reason in said if "password" in reason]
     lines = done.log.splitlines()  # one that begins with a brace is an item, as Scrapy shows it
     assert not [line for line in lines if "password" in line and not line.startswith("{")]
 
@@ -137,3 +157,128 @@ def test_a_bomb_from_the_http_cache_is_bounded_as_well(site, tmp_path):
         done = crawl(tmp_path, page, store=tmp_path / "s", **settings).went_well()
         assert done.outcomes == {"too-many-bytes": 1}
         assert done.lines("Content-Encoding makes more of it")
+
+
+STRICT = {
+    "IMGPIPE_BLOCKED_HOSTS": ["localhost"],
+    "MEDIA_ALLOW_REDIRECTS": True,
+    "ROBOTSTXT_OBEY": True,
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("leading", [elsewhere, refreshed])
+def test_a_robots_txt_leads_to_no_refused_host(tmp_path, mode, leading):
+    with Site() as site:
+        secret = site.url("/secret", "localhost")
+        site.answers |= {"/good.jpg": PICTURE, "/robots.txt": leading(secret)}
+        page = page_of(site.url("/good.jpg"))
+        done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **STRICT).went_well()
+        assert done.outcomes == {"stored": 1}
+        assert site.asked() == {"/robots.txt": 1, "/good.jpg": 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_robots_txt_may_lead_to_an_allowed_host(tmp_path, mode):
+    with Site() as site:
+        secret = f"http://user:password@127.0.0.1:{site.port}/rules"
+        rules = b"User-agent: *\nDisallow: /private/"
+        site.answers |= {"/robots.txt": elsewhere(secret), "/rules": rules}
+        page = page_of(site.url("/private/a.jpg"))
+        done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **STRICT).went_well()
+        assert done.outcomes == {"filtered": 1}
+        assert site.asked() == {"/robots.txt": 1, "/rules": 1}
+        assert "password" not in done.log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_a_page_leads_an_image_no_robots_txt_of_a_refused_host_is_asked_for(tmp_path, mode):
+    with Site() as site:
+        site.answers["/away.jpg"] = refreshed(site.url("/x.jpg", "localhost"))
+        page = page_of(site.url("/away.jpg"))
+        done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **STRICT).went_well()
+        assert done.outcomes == {"url-not-allowed": 1}
+        assert site.asked() == {"/robots.txt": 1, "/away.jpg": 1}
+
+
+def test_a_redirect_from_the_http_cache_asks_no_refused_host_either(tmp_path):
+    cached = {
+        "HTTPCACHE_ENABLED": True,
+        "HTTPCACHE_DIR": str(tmp_path / "cache"),
+        "HTTPCACHE_IGNORE_HTTP_CODES": [404],  # no redirect's target is in it
+    }
+    with Site() as site:
+        site.answers |= {
+            "/robots.txt": elsewhere(site.url("/secret", "localhost")),
+            "/away.jpg": elsewhere(site.url("/x.jpg", "localhost")),
+        }
+        page = page_of(site.url("/away.jpg"))
+        for blocked in ([], ["localhost"]):
+            site.forget()
+            settings = {**STRICT, **cached, "IMGPIPE_BLOCKED_HOSTS": blocked}
+            done = crawl(tmp_path, page, store=tmp_path / "s", **settings).went_well()
+        assert done.outcomes == {"url-not-allowed": 1}
+        assert not site.asked()
+
+
+RULES = b"User-agent: *\n" + b"Disallow: /good.jpg\n" * 30_000  # 600 KB
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(gzip.compress(RULES * 16), headers={"Content-Encoding": "gzip"}),
+        Answer(RULES),
+        Answer(raw=b"HTTP/1.1 200 OK\r\n\r\n" + RULES),
+    ],
+    ids=["gzip", "long", "unannounced"],
+)
+def test_a_robots_txt_of_an_image_that_is_too_long_forbids_nothing(tmp_path, mode, answer):
+    with Site() as site:
+        site.answers |= {"/robots.txt": answer, "/good.jpg": PICTURE}
+        page = page_of(site.url("/good.jpg"))
+        done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **STRICT).went_well()
+    assert done.outcomes == {"stored": 1}  # and not "filtered"
+
+
+def test_a_robots_txt_of_an_image_may_have_500_kibibytes(tmp_path):
+    with Site() as site:
+        site.answers["/robots.txt"] = RULES[: 500 << 10]
+        page = page_of(site.url("/good.jpg"))
+        done = crawl(tmp_path, page, store=tmp_path / "s", **STRICT).went_well()
+    assert done.outcomes == {"filtered": 1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sites_are_asked_what_they_reserve_where_their_place_is_taken_by_who_leads_there(
+    tmp_path, mode
+):
+    """With one place for each host, the redirect must not have it while its target is asked."""
+    with Site() as site, Site() as other:
+        reserved = b'[{"location": "/art", "tdm-reservation": 1}]'
+        other.answers |= {"/good.jpg": PICTURE, "/.well-known/tdmrep.json": reserved}
+        leading = {"/1.jpg": elsewhere, "/2.jpg": refreshed}
+        for path, lead in leading.items():
+            site.answers[path] = lead(other.url("/good.jpg"))
+            site.answers[f"/art{path[1:]}"] = lead(other.url("/art.jpg"))
+        settings = {
+            "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+            "IMGPIPE_OPT_OUT": ["tdm"],
+            "MEDIA_ALLOW_REDIRECTS": True,
+        }
+        page = page_of(*map(site.url, ["/1.jpg", "/art1.jpg", "/2.jpg", "/art2.jpg"]))
+        done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **settings).went_well()
+        assert done.outcomes == {"stored": 2, "opted-out": 2}
+        assert other.asked() == {"/good.jpg": 2, "/.well-known/tdmrep.json": 1}
+
+
+@pytest.mark.parametrize("mode", ["asyncio", "select"])  # Scrapy has no FTP without a reactor
+def test_an_ftp_server_that_says_nothing_is_given_up(tmp_path, mode):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        page = page_of(f"ftp://127.0.0.1:{silent.getsockname()[1]}/a.jpg")
+        settings = {"DOWNLOAD_TIMEOUT": 0.1, "IMGPIPE_KEEP_FAILED": True}
+        done = crawl(tmp_path, page, store=tmp_path / "s", mode=mode, **settings).went_well()
+    (image,) = done.images
+    assert image["outcome"] == "download-failed"
+    assert image["reason"] == "DownloadTimeoutError: FTP took longer than 0.1 seconds"

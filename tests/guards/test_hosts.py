@@ -84,6 +84,37 @@ def test_networks_count_for_what_a_name_resolves_to():
     assert not refused(lists, "cdn.example", "::ffff:10.2.0.1", private=False)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:10.0.0.1",
+        "::ffff:0:a00:1",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::a00:1",
+        "64:ff9b:1:a00:0:100::",  # RFC 6052, 2.2: a prefix of 48 bits, of 56 and of 64
+        "64:ff9b:1:a:0:1::",
+        "64:ff9b:1:0:a:0:100::",
+        "2002:a00:1::",
+        "2001:0:a00:1::",
+        "2001:0:808:808::f5ff:fffe",
+        "2606:4700::5efe:a00:1",
+        "::10.0.0.1",
+    ],
+)
+def test_a_blocked_network_is_blocked_inside_of_ipv6(address):
+    blocked = rules(blocked=["10.0.0.0/8"])
+    assert refused(blocked, "cdn.example", address) == "address-not-allowed"
+    with pytest.raises(SourceRejected):  # behind a proxy
+        blocked.check_name(f"[{address}]", resolved=False)
+    assert not refused(rules(blocked=["11.0.0.0/8"]), "cdn.example", address)
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::a00:1", "2002:a00:1::", "::10.0.0.1"])
+def test_an_allowed_network_is_not_allowed_inside_of_ipv6(address):
+    allowed = rules(allowed=["10.0.0.0/8"])
+    assert refused(allowed, "cdn.example", address, private=False) == "address-not-allowed"
+
+
 def test_a_name_that_is_allowed_may_not_be_private_by_that_alone():
     named = rules(allowed=["shop.example"])
     assert not refused(named, "shop.example", "8.8.8.8", private=False)

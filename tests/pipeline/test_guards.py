@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 from scrapy import Request, signals
+from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Headers, Response
 from scrapy.http.request import NO_CALLBACK
 
@@ -197,6 +198,14 @@ def test_while_one_waits_for_the_address_of_a_page_nobody_slips_through(tmp_path
         "http://user:secret@127.0.0.1/x y 1.jpg 1x, http://user:secret@127.0.0.1/2.jpg 2x",
         "http:user:secret@127.0.0.1/a.jpg",
         "http:\t//user:secret@127.0.0.1/a.jpg",
+        "http://user:secret's@127.0.0.1:99999/a.jpg",
+        "http://user:secret s@127.0.0.1/a.jpg",
+        "gopher://user:secret s@127.0.0.1/a.jpg",
+        "http://user:secret/s@127.0.0.1/a.jpg",
+        "http://user:secret\uff20s@127.0.0.1/a.jpg",
+        "http:\u2003//user:secret@127.0.0.1/a.jpg",
+        "user:secret@127.0.0.1/a.jpg",
+        {"src": "http://user:secret@127.0.0.1/a.jpg"},
         " data:image/png;base64," + "secret" * 1000,
         "secret " * 50_000,
     ],
@@ -208,8 +217,48 @@ def test_odd_entries_are_not_told_either(tmp_path, caplog, entry):
     files = [tmp_path / "r.jsonl", *tmp_path.glob("i*")]
     for text in (caplog.text, *(file.read_bytes().decode("latin-1") for file in files)):
         assert "user:secret" not in text
+        assert "cast to integer value as secret" not in text
         assert len(text) < 200_000
         assert "secret" * 20 not in text
+
+
+@pytest.mark.parametrize("error", [ValueError, IgnoreRequest])
+def test_the_errors_of_others_are_not_told_with_a_password(tmp_path, caplog, error):
+    answers = {PUBLIC: error("invalid hostname: user:secret@127.0.0.1")}
+    settings = {"IMGPIPE_INDEX": str(tmp_path / "i"), "IMGPIPE_KEEP_FAILED": True}
+    with Crawl(tmp_path / "s", answers, **settings) as crawl, caplog.at_level(logging.DEBUG):
+        (image,) = crawl.images(PUBLIC)
+    assert image["reason"].endswith("invalid hostname: 127.0.0.1")
+    for told in (caplog.text.encode(), *(path.read_bytes() for path in tmp_path.glob("i*"))):
+        assert b"secret" not in told
+
+
+def test_the_url_of_an_image_is_exact_in_the_report(tmp_path):
+    entry = "http://127.0.0.1/@user/a b@2x.jpg"
+    settings = {"IMGPIPE_REPORT": str(tmp_path / "r.jsonl")}
+    with Crawl(tmp_path / "s", {entry.replace(" ", "%20"): jpeg()}, **settings) as crawl:
+        assert outcome(crawl, entry) == "stored"
+    assert json.loads((tmp_path / "r.jsonl").read_text())["url"] == entry
+
+
+def test_a_copy_that_a_middleware_makes_of_a_request_has_no_password_in_its_url(tmp_path):
+    """As ``MetaRefreshMiddleware`` does, before it says so in its log."""
+
+    class Own(Request):
+        pass
+
+    class Pipeline(ImagesPipeline):
+        def get_media_requests(self, item, info):
+            yield Own(PUBLIC)
+
+    with Crawl(tmp_path, {PUBLIC: jpeg()}, Pipeline) as crawl:
+        crawl.images(PUBLIC)
+        (sent,) = crawl.site.asked
+    copy = sent.replace(url="http://user:secret@127.0.0.1/x", cls=None)
+    assert isinstance(copy, Own)
+    assert copy.url == "http://127.0.0.1/x"
+    assert copy.headers["Authorization"] == b"Basic dXNlcjpzZWNyZXQ="
+    assert str(sent) == f"<GET {PUBLIC}>"
 
 
 def test_passwords_and_long_data_urls_stay_out_of_log_index_and_report(tmp_path, caplog):
