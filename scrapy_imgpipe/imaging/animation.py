@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy_imgpipe.imaging.decode import ANY, open_image, turn_of
+from scrapy_imgpipe.imaging.decoded import canvases, inside
 from scrapy_imgpipe.imaging.encode import encode, in_mode_of, pixel_info
 from scrapy_imgpipe.imaging.outputs import Making, finished, look_of, needs_whole
 from scrapy_imgpipe.imaging.plan import Picture
@@ -17,7 +19,7 @@ from scrapy_imgpipe.imaging.resize import Base, Flat, Look
 from scrapy_imgpipe.variants import output_format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from PIL import Image
     from PIL.Image import Transpose
@@ -32,6 +34,9 @@ MOVING: Final = frozenset({"WEBP", "GIF", "PNG", "AVIF"})
 #: Most pixels that are decoded of one animation, all frames together; frames behind that
 #: are left out. 400 frames of 500 x 500 have as many.
 MOST_PIXELS: Final = 100_000_000
+
+#: How many times more pixels than the first canvas has one that a later frame has made larger.
+MOST_TIMES_LARGER: Final = 2
 
 #: How long a frame is shown that does not say so, in milliseconds: what browsers take.
 DEFAULT_MILLISECONDS: Final = 100
@@ -114,11 +119,11 @@ def _frames(
     # An APNG has one palette for all of its frames: Pillow takes the first one's.
     colours = dict(variant.options).get("colours") if form == "GIF" else None
     turn = turn_of(image)
-    most = min(variant.frames, max(MOST_PIXELS // (image.width * image.height), 1))
+    count = _countable(image, origin.data, variant.frames)
     first = int(getattr(image, "default_image", False))  # one for who shows no APNG
-    if not _has_frame(image, first + 1):
+    if count < 2 or not _has_frame(image, first + 1):  # noqa: PLR2004 - one stands still
         return [], []
-    for number in range(first, first + most):
+    for number in range(first, first + count):
         if not _has_frame(image, number):
             break
         frame = _base(image, turn)
@@ -131,6 +136,24 @@ def _frames(
         frames.append(ready)
         durations.append(image.info.get("duration") or DEFAULT_MILLISECONDS)
     return frames, durations
+
+
+def _countable(image: Image.Image, data: bytes, most: int) -> int:
+    """Return how many of the first *most* frames are small enough together.
+
+    Nothing is decoded: Pillow enlarges the canvas of a GIF while it goes to a frame. One that
+    makes more than twice of it is where an animation ends that was one up to there.
+    """
+    own, left, count = math.prod(image.size), MOST_PIXELS, 0
+    each: Iterator[int] = repeat(max(own, inside(data).pixels))
+    if image.format == "GIF":
+        each = map(math.prod, canvases(data))
+    for pixels in islice(each, most):
+        left -= pixels
+        if count and (left < 0 or pixels > MOST_TIMES_LARGER * own):
+            break
+        count += 1
+    return count
 
 
 def _has_frame(image: Image.Image, number: int) -> bool:

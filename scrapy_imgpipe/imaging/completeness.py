@@ -5,12 +5,13 @@ No I/O: the bytes are an argument.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.decode import ANY, open_image
 from scrapy_imgpipe.imaging.failures import sealed
-from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image
+from scrapy_imgpipe.imaging.metadata import WALKED, end_of_image, riff
 from scrapy_imgpipe.imaging.pages import has_all_pages
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS, Inspection
 
@@ -30,6 +31,9 @@ _ENDS = {
     "GIF": b"\0;",  # the last block's terminator, then the trailer
 }
 
+# Chunks of a WEBP that have pixels (RFC 9649, 2.5 to 2.7).
+_PIXELS = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANMF"})
+
 # A file system that lost the tail of a file in a crash leaves NULs, a sector of them at
 # least. Compressed data never has so many, yet decoders make pixels of them: Pillow 13
 # loads a JPEG, PNG or GIF whose second half is NULs without a word.
@@ -44,7 +48,7 @@ def _ends_well(data: bytes, image: Image.Image) -> bool:
     """
     if image.format == "WEBP":
         length = int.from_bytes(data[4:8], "little") + 8
-        _no_hole(data[:length])
+        _no_hole_in_webp(data, length)
         return len(data) >= length
     end = _ENDS.get(image.format or "")
     if end is None or not getattr(image, "tile", None):
@@ -56,6 +60,27 @@ def _ends_well(data: bytes, image: Image.Image) -> bool:
     else:
         _no_hole(data)
     return False
+
+
+def _no_hole_in_webp(data: bytes, length: int) -> None:
+    """Refuse a WEBP of *length* bytes that ends in a hole, or has one where pixels end.
+
+    Its EXIF may end in NULs that belong there. A tail that was lost has chunks without a name.
+
+    Raises:
+        ImageBroken: the tail was lost.
+    """
+    try:
+        for piece in riff.pieces(data[:length]):
+            if piece.kind == bytes(4):
+                break
+            if piece.kind in _PIXELS:
+                _no_hole(data[piece.body : piece.end])
+        else:
+            return
+    except (ValueError, struct.error):
+        pass
+    _no_hole(data[:length])
 
 
 def refuse_hole(data: bytes) -> None:

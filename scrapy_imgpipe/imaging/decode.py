@@ -6,7 +6,6 @@ bytes is the caller's allow-list, and PostScript is not on the default one.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import threading
@@ -21,8 +20,9 @@ from scrapy_imgpipe.errors import ImageBroken, ImagePipeError, SourceRejected
 from scrapy_imgpipe.guards import text_kind
 from scrapy_imgpipe.imaging.failures import as_ours, sealed
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
+from scrapy_imgpipe.imaging.reads import Reads
 from scrapy_imgpipe.imaging.signalled import signalled
-from scrapy_imgpipe.imaging.traps import check_icon, check_letters
+from scrapy_imgpipe.imaging.traps import ICON, check_icon, check_slow
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -84,11 +84,6 @@ ANY = 0
 #: interpreter lock, which a busy event loop gives back late; of Pillow's 64 KiB, a photo
 #: of 2.7 MB has 42.
 PIECE_BYTES = 4 << 20
-
-# How often a file is read from start to end: of some hundred bytes at a time, and some more.
-# A photo takes fewer than a hundred reads, a PNG three for each of its chunks of 8 KiB.
-_READS = 100_000
-_BYTES_PER_READ = 256
 
 # Formats whose decoders come with other packages (extras heif and jxl), and the function
 # of each that tells Pillow, where importing does not do so.
@@ -153,45 +148,23 @@ def _refusal(error: Exception, data: bytes, allowed: Collection[str]) -> ImagePi
     return ours
 
 
-class _Bytes(io.BytesIO):
-    """A file in memory that is read in so many pieces, and no more.
-
-    Pillow looks for a marker byte by byte, and takes a chunk or a segment at a time:
-    300 MB of NULs behind the start of a JPEG keep it, and the interpreter lock, for half a
-    minute.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._left = _READS + len(data) // _BYTES_PER_READ
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next *size* bytes.
-
-        Raises:
-            ImageBroken: it has been read too often.
-        """
-        self._left -= 1
-        if self._left < 0:
-            raise ImageBroken("Image cannot be decoded: it is in too many pieces")
-        return super().read(size)
-
-
 def _opened(data: bytes, formats: Collection[str]) -> ImageFile.ImageFile:
     """Do what ``Image.open`` does, but for its limit of pixels, which warns and raises."""
-    file = _Bytes(data)
+    file = Reads(data)
     for name in formats:
         factory, _ = Image.OPEN[name]
         if _accepts(name, data) is False:
             continue
         file.seek(0)
         with suppress(SyntaxError, IndexError, TypeError, struct.error):  # not of this format
-            return factory(file, "")
+            image = factory(file, "")
+            file.is_opened_as(image)
+            return image
     raise UnidentifiedImageError
 
 
-def check_pixels(size: tuple[int, int], most: int) -> None:
-    """Refuse more than *most* pixels; 0 for no limit.
+def check_pixels(size: tuple[int, int], most: int, decoded: int = 0) -> None:
+    """Refuse more than *most* pixels, of *size* or *decoded* to show it; 0 for no limit.
 
     Whoever has set ``PIL.Image.MAX_IMAGE_PIXELS`` lower than Pillow does means it: twice
     that is a limit, too, as it is in Pillow.
@@ -199,12 +172,13 @@ def check_pixels(size: tuple[int, int], most: int) -> None:
     Raises:
         SourceRejected: ``too-many-pixels``.
     """
-    pixels = size[0] * size[1]
+    pixels = max(size[0] * size[1], decoded)
     users = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS is not None else PILLOWS_PIXELS
     if users < PILLOWS_PIXELS and (not most or users < most):
         most = users
     if most and pixels > most:
-        msg = f"Image has too many pixels ({size[0]}x{size[1]}, {pixels} > {most})"
+        inside = " decoded" if decoded == pixels else ""
+        msg = f"Image has too many pixels ({size[0]}x{size[1]}, {pixels}{inside} > {most})"
         raise SourceRejected(msg, "too-many-pixels")
 
 
@@ -283,10 +257,10 @@ def open_image(
     """
     allowed = _openable(formats)
     try:
-        if "ICO" in allowed and _SIGNATURES["ICO"].match(data):
+        if "ICO" in allowed and data.startswith(ICON):
             check_icon(data)
         image = _opened(data, allowed)
-        check_letters(image, data)
+        check_slow(image, data)
         check_pixels(image.size, most_pixels)
     except Exception as error:  # noqa: BLE001 - plug-ins raise anything on hostile headers
         refusal = _refusal(error, data, allowed)

@@ -1,7 +1,8 @@
 """How large an image may be: refused by its header, before its pixels cost anything.
 
-The numbers are a plan's. What a header says may be a lie; so the size that the decoder
-found is checked as well, and it never makes more pixels than that.
+The numbers are a plan's. What a header says may be a lie; so what the decoder would make of
+what is inside is counted as soon as all of it is there, and the size that it found is checked
+as well.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from scrapy_imgpipe.errors import SourceRejected
+from scrapy_imgpipe.errors import ImageBroken, SourceRejected
 from scrapy_imgpipe.imaging.decode import check_pixels, is_allowed
+from scrapy_imgpipe.imaging.decoded import inside
 from scrapy_imgpipe.imaging.metadata import count_frames, segments
 from scrapy_imgpipe.imaging.plan import check_size
 from scrapy_imgpipe.imaging.weight import scale_of
@@ -66,7 +68,7 @@ def check_frames(data: bytes, seen: Probe | None, plan: Plan) -> None:
 
 
 def check_header(data: bytes, plan: Plan, *, whole: bool = False) -> int:
-    """Refuse *data* for what its header says of size, shape and frames.
+    """Refuse *data* for what its header says of size, shape and frames, and what is inside.
 
     Args:
         data: a whole file.
@@ -78,6 +80,7 @@ def check_header(data: bytes, plan: Plan, *, whole: bool = False) -> int:
 
     Raises:
         SourceRejected: ``too-many-pixels``, ``too-small`` or ``aspect-ratio``.
+        ImageBroken: what is inside is another picture than the header says.
     """
     seen = probe(data)
     most = plan.max_pixels
@@ -88,8 +91,22 @@ def check_header(data: bytes, plan: Plan, *, whole: bool = False) -> int:
         check_pixels((seen.width, seen.height), most)
         check_shape((seen.width, seen.height), plan)
         _check_scans(data, seen)
+    _check_inside(data, seen, most)
     check_frames(data, seen, plan)
     return most
+
+
+def _check_inside(data: bytes, seen: Probe | None, most: int) -> None:
+    """Refuse what makes a decoder work on more pixels than the header says.
+
+    Raises:
+        SourceRejected: ``too-many-pixels``.
+        ImageBroken: not too many, but another picture.
+    """
+    pixels, fault = inside(data)
+    check_pixels((0, 0) if seen is None else (seen.width, seen.height), most, pixels)
+    if fault:
+        raise ImageBroken(f"Image cannot be decoded: {fault}")
 
 
 def _most_pixels(seen: Probe, plan: Plan) -> int:

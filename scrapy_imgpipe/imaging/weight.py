@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.animation import MOST_PIXELS, MOVING
 from scrapy_imgpipe.imaging.decode import PIECE_BYTES, format_of
+from scrapy_imgpipe.imaging.decoded import inside
 from scrapy_imgpipe.imaging.geometry import layout
 from scrapy_imgpipe.imaging.outputs import needs_whole
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP
@@ -51,6 +53,7 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
         odd = format_of(data) == "TIFF"
         return max(least, plan.max_pixels * PIXEL_BYTES * COPIES) if odd else least
     kept = int(seen.pixels * seen.coefficients * COEFFICIENT_BYTES) + min(len(data), PIECE_BYTES)
+    kept += PIXEL_BYTES * max(_decoded(data) - seen.pixels, 0)  # tiles that reach beyond it
     kept += _enlarged(seen, plan) + _animated(seen, plan) + _stepped(seen, plan)
     if seen.format == "WEBP" and seen.animated:  # libwebp has two canvases of its own
         kept += COPIES * PIXEL_BYTES * seen.pixels
@@ -58,6 +61,13 @@ def rendering_bytes(data: bytes, seen: Probe | None, plan: Plan, *, whole: bool 
         return kept + seen.pixels * PIXEL_BYTES * COPIES
     scale = scale_of(seen, plan)
     return kept + COPIES * PIXEL_BYTES * -(-seen.width // scale) * -(-seen.height // scale)
+
+
+def _decoded(data: bytes) -> int:
+    try:
+        return inside(data).pixels
+    except ImageBroken:  # it will be refused
+        return 0
 
 
 def _enlarged(seen: Probe, plan: Plan) -> int:

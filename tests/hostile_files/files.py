@@ -18,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 
+from tests.hostile_files import making_avif as avif
 from tests.hostile_files.making import (
     END,
     PNG,
@@ -30,6 +31,7 @@ from tests.hostile_files.making import (
     chunk,
     field,
     gif,
+    gif_frame,
     header,
     icon,
     jpeg,
@@ -37,6 +39,7 @@ from tests.hostile_files.making import (
     picture,
     png,
     riff,
+    rle_bitmap,
     scan_of,
     segment,
     tiff,
@@ -61,6 +64,7 @@ class Hostile:
         outcome: how it ends in a crawl with thumbnails.
         truncated: how it ends where what was cut off is kept.
         stripped: how it ends where it is kept as it came, without metadata.
+        moving: how it ends where a rendition may move.
         megabytes: the most that rendering may take.
     """
 
@@ -68,6 +72,7 @@ class Hostile:
     outcome: str
     truncated: str
     stripped: str
+    moving: str
     megabytes: int
 
 
@@ -75,26 +80,26 @@ FILES: dict[str, Hostile] = {}
 
 
 def ends(
-    outcome: str, truncated: str = "", stripped: str = "", megabytes: int = MOST_MEGABYTES
+    outcome: str,
+    truncated: str = "",
+    stripped: str = "",
+    moving: str = "",
+    megabytes: int = MOST_MEGABYTES,
 ) -> Any:
     """Add a function to FILES, under its name."""
 
     def added(make: Callable[[], bytes]) -> Callable[[], bytes]:
-        add(make.__name__.replace("_", "-"), outcome, make, truncated, stripped, megabytes)
+        name = make.__name__.replace("_", "-")
+        others = (each or outcome for each in (truncated, stripped, moving))
+        FILES[name] = Hostile(make, outcome, *others, megabytes)
         return make
 
     return added
 
 
-def add(
-    name: str,
-    outcome: str,
-    make: Callable[[], bytes],
-    truncated: str = "",
-    stripped: str = "",
-    megabytes: int = MOST_MEGABYTES,
-) -> None:
-    FILES[name] = Hostile(make, outcome, truncated or outcome, stripped or outcome, megabytes)
+def add(name: str, outcome: str, make: Callable[[], bytes], truncated: str = "") -> None:
+    """Add what *make* returns to FILES."""
+    FILES[name] = Hostile(make, outcome, truncated or outcome, outcome, outcome, MOST_MEGABYTES)
 
 
 # --- bombs: few bytes, many pixels ---
@@ -124,6 +129,28 @@ def gif_of_a_huge_screen() -> bytes:
 @ends("too-many-pixels")
 def gif_of_a_huge_frame_on_a_small_screen() -> bytes:
     return gif(size=(1, 1), frame=(65_535, 65_535))
+
+
+def _gif_of_large_frames(side: int, *blocks: bytes, count: int = 1) -> bytes:
+    screen = b"GIF89a" + struct.pack("<HHBBB", 10, 10, 0xF7, 0, 0) + bytes(768)
+    frames = gif_frame(10, 10) + b"".join(blocks) + gif_frame(side, side) * count
+    return screen + b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0" + frames + b";"
+
+
+@ends("stored")
+def gif_whose_second_frame_has_81_million_pixels() -> bytes:
+    return _gif_of_large_frames(9_000)
+
+
+@ends("stored")
+def gif_whose_next_frames_have_169_million_pixels() -> bytes:
+    return _gif_of_large_frames(13_000, count=3)
+
+
+@ends("stored", stripped="broken")  # to others it is no GIF from there on
+def gif_of_a_large_frame_behind_an_empty_extension() -> bytes:
+    # To Pillow, the next block of that extension is what looks like a frame here.
+    return _gif_of_large_frames(13_000, b"!\xf9\0\x0a,\0\0\0\0\1\0\1\0\0\0")
 
 
 @ends("stored")
@@ -168,9 +195,76 @@ def avif_that_says_60000() -> bytes:
     return _avif((60_000, 60_000))
 
 
-@ends("stored")
+@ends("broken")  # whoever lies about its size wants more to be decoded than is looked at
 def avif_that_says_less_than_it_is() -> bytes:
     return _avif((16, 16))
+
+
+@ends("too-many-pixels")
+def avif_whose_stream_has_256_times_its_pixels() -> bytes:
+    return avif.one(avif.still((16_000, 16_000)), (1_000, 1_000))
+
+
+@ends("too-many-pixels")
+def avif_whose_frame_is_larger_than_its_sequence() -> bytes:
+    return avif.one(avif.moving((64, 48), avif.frame((16_000, 16_000))), (64, 48))
+
+
+@ends("too-many-pixels")
+def avif_whose_second_sequence_is_large() -> bytes:
+    hidden = avif.moving((64, 48), avif.frame(shown=False))
+    return avif.one(hidden + avif.still((16_000, 16_000)), (64, 48))
+
+
+@ends("too-many-pixels")
+def avif_of_256_tiles_at_one_place() -> bytes:
+    return avif.tiles(16, avif.still((1_000, 1_000)), (1_000, 1_000), (64, 64))
+
+
+@ends("broken")
+def avif_whose_tiles_say_less_than_they_are() -> bytes:
+    return avif.tiles(2, avif.still((1_000, 1_000)), (64, 64), (128, 128))
+
+
+@ends("too-many-pixels")
+def avif_whose_alpha_is_larger() -> bytes:
+    small, large = avif.still((64, 48)), avif.still((16_000, 16_000))
+    items = [(b"av01", small, [1, 2, 3]), (b"av01", large, [1, 2, 3, 4])]
+    properties = [avif.ispe((64, 48)), avif.PIXI, avif.AV1C, avif.ALPHA]
+    return avif.avif(items, properties, [(b"auxl", 2, [1])])
+
+
+@ends("too-many-pixels")
+def avif_of_tiles_whose_alpha_is_larger() -> bytes:
+    small, large = avif.still((64, 48)), avif.still((10_000, 9_000))
+    items = [(b"grid", avif.grid(1, 2, (128, 48)), [5, 2])]
+    items += [(b"av01", small, [1, 2, 3])] * 2 + [(b"av01", large, [1, 2, 3, 4])] * 2
+    properties = [avif.ispe((64, 48)), avif.PIXI, avif.AV1C, avif.ALPHA, avif.ispe((128, 48))]
+    references = [(b"dimg", 1, [2, 3]), (b"auxl", 4, [2]), (b"auxl", 5, [3])]
+    return avif.avif(items, properties, references)
+
+
+@ends("too-many-pixels")
+def avif_of_a_large_sample() -> bytes:
+    first, second = avif.moving((64, 48), avif.frame()), avif.frame((16_000, 16_000))
+    return avif.film((64, 48), first, second)
+
+
+@ends("too-many-pixels")
+def avif_of_200_frames_that_are_not_shown() -> bytes:
+    frames = [avif.frame(shown=False)] * 200
+    return avif.one(avif.moving((9_000, 9_000), *frames), (9_000, 9_000))
+
+
+@ends("broken")
+def avif_of_a_million_units() -> bytes:
+    return avif.one(avif.unit(2) * 1_100_000, (64, 48))
+
+
+@ends("broken")
+def avif_whose_grid_is_made_of_itself() -> bytes:
+    items = [(b"grid", avif.grid(1, 2, (64, 48)), [1])] * 2
+    return avif.avif(items, [avif.ispe((64, 48))], [(b"dimg", 1, [2, 1]), (b"dimg", 2, [1, 2])])
 
 
 def _strip_of(width: int, height: int, *more: bytes, pixels: bytes = b"", rows: int = 0) -> bytes:
@@ -656,7 +750,43 @@ def tiff_of_a_directory_beyond_its_end() -> bytes:
     return b"II*\0\xff\xff\xff\xff" + bytes(99)
 
 
-@ends("broken")
+def _in_tiles(width: int, height: int, tile: int, places: int = 1) -> bytes:
+    """Return a grey TIFF, deflated, whose tiles are all at one place."""
+    pixels = zeros(min(tile * tile, 1 << 20))
+    at = behind_directory(9)
+    told = [
+        field(256, 4, 1, width),
+        field(257, 4, 1, height),
+        field(258, 3, 1, 8),
+        field(259, 3, 1, 8),
+        field(262, 3, 1, 1),
+        field(322, 4, 1, tile),
+        field(323, 4, 1, tile),
+    ]
+    if places == 1:
+        told += [field(324, 4, 1, at), field(325, 4, 1, len(pixels))]
+        return tiff(*told, pixels=pixels)
+    told += [field(324, 4, places, at), field(325, 4, places, at + 4 * places)]
+    start, length = struct.pack("<I", at + 8 * places), struct.pack("<I", len(pixels))
+    return tiff(*told, behind=start * places + length * places, pixels=pixels)
+
+
+@ends("too-many-pixels")
+def tiff_of_16_x_16_in_one_tile_of_23000() -> bytes:
+    return _in_tiles(16, 16, 23_008)
+
+
+@ends("too-many-pixels")
+def tiff_of_4300_tiles_at_one_place() -> bytes:
+    return _in_tiles(4_300 * 23_008, 1, 23_008, 4_300)
+
+
+@ends("stored")
+def tiff_of_100_tiles_at_one_place() -> bytes:
+    return _in_tiles(640, 640, 64, 100)
+
+
+@ends("too-many-pixels")  # its tile alone has 4 billion billion
 def tiff_of_a_huge_tile() -> bytes:
     fields = [
         field(256, 4, 1, 64),
@@ -768,6 +898,22 @@ def png_of_empty_pixels() -> bytes:
 
 
 @ends("broken")
+def png_of_empty_pixels_behind_a_few() -> bytes:
+    pixels = chunk(b"IDAT", zlib.compress(bytes(41 * 30))[:9])
+    return PNG + header(40, 30) + pixels + chunk(b"IDAT") * 300_000 + chunk(b"IEND")
+
+
+@ends("broken")
+def bmp_of_5_million_empty_rows() -> bytes:
+    return rle_bitmap(9_999, 9_999, b"\0\0" * 5_000_000 + b"\0\1")
+
+
+@ends("broken")
+def ppm_of_9_million_samples_to_scale() -> bytes:
+    return b"P5\n3000 3000\n254\n" + bytes(9_000_000)
+
+
+@ends("broken")
 def gif_of_empty_blocks() -> bytes:
     return gif(b"!\xfe\0" * 300_000)
 
@@ -812,7 +958,7 @@ def gif_of_100000_frames() -> bytes:
     return gif(frames=100_000)
 
 
-@ends("stored")
+@ends("stored", moving="broken")  # none of them is there
 def png_of_4_billion_frames() -> bytes:
     return png(chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0)))
 
@@ -849,6 +995,24 @@ def icon_beyond_its_end() -> bytes:
 @ends("not-an-image")
 def icon_of_65535_entries() -> bytes:
     return icon(*[(99, 10**6)] * 65_535)
+
+
+@ends("not-an-image")
+def icon_of_257_entries_with_a_bomb() -> bytes:
+    bomb = png_of_13000()
+    return icon(*[(len(bomb), 6 + 16 * 257)] * 257, pictures=bomb)
+
+
+@ends("too-many-pixels")
+def icon_with_a_bomb_of_two_headers() -> bytes:
+    bomb = png_of_13000().replace(PNG, PNG + header(16, 16, 1), 1)
+    return icon((len(bomb), 22), pictures=bomb)
+
+
+@ends("broken")
+def icon_of_a_picture_of_5000_texts() -> bytes:
+    texts = png(*[chunk(b"tEXt", b"Comment\0x")] * 5_000)
+    return icon((len(texts), 22), pictures=texts)
 
 
 @ends("not-an-image")

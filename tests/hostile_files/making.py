@@ -104,6 +104,38 @@ def gif(
     return screen + b"".join(blocks) + image * frames + b";"
 
 
+def lzw_of_zeros(count: int) -> bytes:
+    """Return *count* pixels of the first colour as a GIF has them, in as few codes as it takes."""
+    codes, size, left = [(256, 9), (0, 9)], 9, count - 1
+    following, length = 258, 2  # the next code is one pixel longer than the last
+    while left > 0:
+        if following == 4096:
+            codes += [(256, 12), (0, 9)]
+            size, following, length, left = 9, 258, 2, left - 1
+            continue
+        codes.append((following, size))
+        left, length, following = left - length, length + 1, following + 1
+        size = min(size + (following >= 1 << size), 12)
+    codes.append((257, size))
+    number = at = 0
+    pieces = []
+    for code, wide in codes:
+        number |= code << at
+        at += wide
+        while at >= 8:
+            pieces.append(number & 255)
+            number, at = number >> 8, at - 8
+    packed = bytes([*pieces, number])
+    blocks = [packed[start : start + 255] for start in range(0, len(packed), 255)]
+    return b"\x08" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+
+
+def gif_frame(width: int, height: int) -> bytes:
+    """Return a frame of the first colour."""
+    place = struct.pack("<HHHHB", 0, 0, width, height, 0)
+    return b"," + place + lzw_of_zeros(width * height)
+
+
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
     body = b"WEBP"
     for kind, payload in chunks:
@@ -140,6 +172,15 @@ def behind_directory(fields: int) -> int:
 
 def box(kind: bytes, payload: bytes = b"", length: int | None = None) -> bytes:
     return struct.pack(">I", len(payload) + 8 if length is None else length) + kind + payload
+
+
+def rle_bitmap(width: int, height: int, runs: bytes) -> bytes:
+    """Return a BMP in run lengths of 256 colours."""
+    table = b"".join(bytes([level, 255 - level, level // 2, 0]) for level in range(256))
+    start = 54 + len(table)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 2835, 2835, 256, 256)
+    file = b"BM" + struct.pack("<IHHI", start + len(runs), 0, 0, start)
+    return file + info + table + runs
 
 
 def icon(*entries: tuple[int, int], pictures: bytes = b"", count: int | None = None) -> bytes:

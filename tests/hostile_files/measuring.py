@@ -43,6 +43,7 @@ PLANS = {
     "thumb": Plan((THUMB,)),
     "stripped": Plan(full="source", strip="all"),
     "truncated": Plan((THUMB,), truncated=True),
+    "moving": Plan((Variant("moving", 50, 50, format="WEBP", frames=20),)),
 }
 #: Room for addresses and seconds of CPU: who needs more has failed.
 ADDRESSES, SECONDS = 4 << 30, 60

@@ -53,6 +53,7 @@ def test_rendered_or_refused_within_bounds(measured: dict[str, Any], name: str) 
         "thumb": file.outcome,
         "stripped": file.stripped,
         "truncated": file.truncated,
+        "moving": file.moving,
         "looks": "stored",
     }
     assert max(end["megabytes"] for end in ends.values()) < file.megabytes

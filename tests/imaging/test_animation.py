@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from PIL import Image
 from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging import Plan, Variant, animation, outputs, render, rendering_bytes
 from scrapy_imgpipe.probe import probe
+from tests.hostile_files.making import gif_frame
 from tests.imaging.pictures import decoded, difference, encoded, noisy
 
 FORMATS = ["GIF", "WEBP", "PNG", "AVIF"]
@@ -126,6 +128,32 @@ def test_only_so_many_frames(monkeypatch):
     monkeypatch.setattr(animation, "MOST_PIXELS", 80 * 60 * 2)
     _, made = render(moving("GIF"), Plan((Variant("v", 40, format="WEBP", frames=99),)))
     assert len(frames_of(made.data)) == 2
+
+
+def gif_that_grows(*sides: int) -> bytes:
+    """Return a GIF of 10 x 10 whose later frames are larger."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", 10, 10, 0xF7, 0, 0) + bytes(range(256)) * 3
+    return screen + b"".join(gif_frame(side, side) for side in (10, 10, *sides)) + b";"
+
+
+@pytest.mark.parametrize(("sides", "frames"), [((10, 14), 4), ((14, 15, 10), 3), ((1000, 10), 2)])
+def test_a_frame_that_makes_the_canvas_much_larger_ends_it(sides, frames, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        animation, "_base", lambda *args, real=animation._base: made.append(args) or real(*args)
+    )
+    render(gif_that_grows(*sides), Plan((Variant("v", 5, format="WEBP", frames=9),)))
+    assert len(made) == frames
+
+
+def test_the_largest_canvas_counts_for_the_frames_behind_it(monkeypatch):
+    monkeypatch.setattr(animation, "MOST_PIXELS", 100 + 100 + 196 + 196)
+    made = []
+    monkeypatch.setattr(
+        animation, "_base", lambda *args, real=animation._base: made.append(args) or real(*args)
+    )
+    render(gif_that_grows(14, 10, 10), Plan((Variant("v", 5, format="WEBP", frames=9),)))
+    assert len(made) == 4
 
 
 def test_what_cannot_move_stands_still():

@@ -57,6 +57,22 @@ def test_nuls_behind_a_webp_are_no_hole():
     assert inspect(stored("WEBP") + bytes(3000)).format == "WEBP"
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_metadata_may_end_in_nuls(kind):
+    data = stored(kind, exif=exif(1).tobytes() + bytes(3000))
+    assert inspect(data).format == kind
+    assert inspect(render(data, Plan(full="source"))[0].data).format == kind
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("rest", [0, 40, 1000, 4000])
+def test_a_webp_whose_tail_was_lost_from_its_metadata_or_before(lossless, rest):
+    data = stored("WEBP", exif=exif(1).tobytes() + b"x" * 2000, lossless=lossless)
+    start = data.index(b"EXIF") - rest
+    with pytest.raises(ImageBroken):
+        inspect(data[:start] + bytes(len(data) - start))
+
+
 @pytest.mark.parametrize("tail", [b"\0", bytes(3000), b"\r\n", b"<!-- cached -->" * 50])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
 def test_more_than_the_image_is_no_harm(kind, tail):

@@ -234,6 +234,10 @@ URI = VOCABULARY + VALUE
         ),
         packet(PLUS, f"<!-- no --><plus:DataMining><!-- <a> -->{URI}</plus:DataMining>"),
         f"<rdf:RDF {RDF}><rdf:Description {PLUS} plus:DataMining='{URI}'/></rdf:RDF>",
+        packet(f"{PLUS} plus:DataMining='{URI.replace('/', '&#x2F;')}'"),
+        packet(f"{PLUS} plus:DataMining='{URI.replace('D', '&#68;')}'"),
+        packet(PLUS, f"<plus:DataMining><![CDATA[{URI}]]></plus:DataMining>"),
+        packet(PLUS, f"<plus:DataMining><?a <b>?><!-- c -->{URI}</plus:DataMining>"),
     ],
 )
 def test_spellings(text):
@@ -259,6 +263,10 @@ def test_spellings(text):
         packet(PLUS, f"<plus:DataMining>{'<a>' * 9}{URI}</plus:DataMining>"),
         packet(PLUS, f"<plus:DataMining>not {VALUE}</plus:DataMining>"),
         packet(PLUS, f"</plus:DataMining>{URI}"),
+        packet(PLUS, f"<?a <plus:DataMining>{URI}</plus:DataMining> ?>"),
+        packet(PLUS, f"<a><![CDATA[<plus:DataMining>]]>{URI}</a>"),
+        packet(PLUS, f"<a>&#60;plus:DataMining>{URI}&#60;/plus:DataMining></a>"),
+        packet(f"{PLUS} plus:DataMining='{URI.replace('D', '&#1234567;')}'"),
         packet(
             "", f"<!DOCTYPE a [<!ENTITY e '{URI}'>]><plus:DataMining {PLUS}>&e;</plus:DataMining>"
         ),
@@ -274,6 +282,38 @@ def test_encodings(encoding, mark):
     inside = "<dc:title>\u4e3c\u3c00\u223e\U0001f600 -\u2d2d-\u3e00</dc:title>"
     text = packet(f'{PLUS} plus:Title="\u2222\u3e3e" plus:DataMining="{URI}"', inside)
     assert data_mining(tiff((mark + text).encode(encoding))) == VALUE
+
+
+def test_the_namespace_may_have_references():
+    text = saying(VALUE).replace("http://ns.useplus", "http:&#47;&#x2F;ns.useplus")
+    assert data_mining(jpeg(standard(text.encode()))) == VALUE
+
+
+def profile(xmp: bytes) -> bytes:
+    """Return XMP as ImageMagick writes it into a text."""
+    digits = xmp.hex().encode()
+    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
+    return b"\n".join([b"\nxmp", b"%8d" % len(xmp), *lines, b""])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"), [(b"XML:com.adobe.xmp", XMP), (b"Raw profile type xmp", profile(XMP))]
+)
+def test_found_where_other_writers_of_png_put_it(name, text, packed):
+    kind, content = (b"zTXt", b"\0" + zlib.compress(text)) if packed else (b"tEXt", text)
+    body = name + b"\0" + content
+    chunk = struct.pack(">I", len(body)) + kind + body
+    chunk += struct.pack(">I", zlib.crc32(kind + body))
+    data = encoded(noisy(SIZE), "PNG")
+    assert data_mining(data[:33] + chunk + data[33:]) == VALUE
+    assert data_mining(data[:33] + chunk.replace(name, b"x" * len(name)) + data[33:]) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_found_in_two_bytes_a_letter_in_avif(encoding):
+    data = encoded(noisy(SIZE), "AVIF", xmp=XMP.decode().encode(encoding))
+    assert data_mining(data) == VALUE
 
 
 def test_several_packets():

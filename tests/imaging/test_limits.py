@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import random
+import warnings
 import zlib
 
 import pytest
 from PIL import Image
 
 from scrapy_imgpipe.errors import ImageBroken, SourceRejected
-from scrapy_imgpipe.imaging import Plan, Variant, check_early, check_head, render
+from scrapy_imgpipe.imaging import Plan, Variant, check_early, check_head, reads, render
 from scrapy_imgpipe.imaging import decode as decoding
 from scrapy_imgpipe.probe import Prober
+from tests.hostile_files.making import PNG, chunk, header, rle_bitmap
 from tests.pictures import encoded, noise
 
 EMPTY_TEXT = b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")
@@ -184,6 +187,74 @@ def test_as_many_pieces_as_a_file_of_its_length_may_have():
     picture = io.BytesIO()
     noise((300, 200)).save(picture, "TIFF", tiffinfo={278: 1})  # a strip for each row
     assert render(picture.getvalue(), Plan())
+
+
+def rle(size: tuple[int, int]) -> bytes:
+    """Return a BMP whose runs have a pixel or two."""
+    draw, runs = random.Random(3), bytearray()
+    for _ in range(size[1]):
+        for _ in range(0, size[0], 3):
+            runs += bytes([1, draw.randrange(256), 2, draw.randrange(256)])
+        runs += b"\0\0"
+    return rle_bitmap(*size, bytes(runs) + b"\0\1")
+
+
+def in_chunks(size: tuple[int, int], length: int) -> bytes:
+    """Return a PNG whose pixels are in chunks of so many bytes."""
+    pixels = random.Random(3).randbytes(size[0] * size[1])
+    rows = [b"\0" + pixels[at : at + size[0]] for at in range(0, len(pixels), size[0])]
+    packed = zlib.compress(b"".join(rows), 1)
+    parts = [chunk(b"IDAT", packed[at : at + length]) for at in range(0, len(packed), length)]
+    return PNG + header(*size) + b"".join(parts) + chunk(b"IEND")
+
+
+def pgm(most: int) -> bytes:
+    return b"P5\n480 320\n%d\n" % most + random.Random(3).randbytes(480 * 320 * (1 + (most > 255)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: rle((400, 300)),
+        lambda: in_chunks((1200, 1000), 32),
+        lambda: pgm(254),
+        lambda: pgm(1023),
+        lambda: pgm(255),
+    ],
+    ids=["run lengths", "small chunks", "scaled", "10 bits", "8 bits"],
+)
+def test_what_is_decoded_in_many_pieces_is_no_harm(make):
+    with warnings.catch_warnings(action="ignore"):
+        assert render(make(), Plan())
+
+
+def test_frames_of_a_gif_are_gone_through_more_than_once(monkeypatch):
+    monkeypatch.setattr(reads, "_READS", 500)
+    frames = [noise((200, 150), "P") for _ in range(20)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    plan = Plan((Variant("v", 40, format="WEBP", frames=60),))
+    with Image.open(io.BytesIO(render(data, plan)[1].data)) as image:
+        assert image.n_frames == 20
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        in_chunks((40, 30), 1 << 20)[:-12] + EMPTY_TEXT * (1 << 18),
+        rle_bitmap(6000, 6000, b"\0\0" * 6000 + b"\0\1"),
+        b"P6\n1500 1500\n254\n" + bytes(1500 * 1500 * 3),
+    ],
+    ids=["chunks", "rows", "samples"],
+)
+def test_what_takes_too_long_to_decode_is_given_up(data):
+    with pytest.raises(ImageBroken, match=r"too many pieces|takes too long"):
+        render(data, Plan())
+
+
+def test_run_lengths_without_end_are_given_up(monkeypatch):
+    monkeypatch.setitem(reads._WHILE_DECODING, "bmp_rle", (1, 1000))
+    with pytest.raises(ImageBroken, match="too many pieces"):
+        render(rle_bitmap(500, 500, b"\xff\0" * 100_000), Plan())
 
 
 @pytest.mark.parametrize("head", [b"P6\n# a\n1 1\n255\n", b"Pf\n1 1\n1\n", b"II\0*", b"PyRGBA\n"])

@@ -15,6 +15,7 @@ packet.
 from __future__ import annotations
 
 import re
+import string
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -51,6 +52,9 @@ _MOST_INSIDE = 6
 # or the bare name. Writers make up endings of their own (-AITRAINING): they prohibit, too.
 _PROHIBITED = re.compile(r"(?:DMI-)?PROHIBITED(?:-[A-Z]{1,40}){0,3}")
 
+# How a packet is written that has to be searched for.
+_SEARCHED = ("utf-8", "utf-16-le", "utf-16-be")
+
 # By the bytes at the start of a packet, which begins with "<" or a byte order mark.
 _ENCODINGS = (
     (b"\0\0\xfe\xff", "utf-32-be"),
@@ -63,14 +67,22 @@ _ENCODINGS = (
     (b"<\0", "utf-16-le"),
 )
 
+# A character by its number (XML 1.0, 4.1). Others than those of names and addresses could
+# only be the beginning of something else.
+_REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+_ASCII = 128
+_PLAIN = frozenset("/:.-_#" + string.ascii_letters + string.digits)
+
 # Names before packets (XMP part 3).
 _JPEG_NAME = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_EXTENSION_NAME = b"http://ns.adobe.com/xmp/extension/\0"
 _PNG_NAME = b"XML:com.adobe.xmp\0"
+_PNG_HEX_NAME = b"Raw profile type xmp\0"  # ImageMagick's
 _GIF_NAME = b"\x0bXMP DataXMP"
 
 # A segment of a JPEG up to its length, which counts its own two bytes (ITU-T T.81, B.1.1).
 _SEGMENT = re.compile(rb"\xff++([\x01-\xfe])(..)", re.DOTALL)
+_TEXTS = frozenset({b"iTXt", b"zTXt", b"tEXt"})
 _APP1, _SCAN = b"\xe1", b"\xda"
 
 # Of an extension: a digest of all of it, its length, and where this part belongs.
@@ -137,12 +149,29 @@ def _in_jpeg(data: bytes) -> Iterator[bytes]:
 
 
 def _in_png(data: bytes) -> Iterator[bytes]:
+    """Walk the texts: XMP in iTXt, and where other writers put it."""
     for kind, _, body, end in chunks.pieces(data):
-        if kind == b"iTXt" and data.startswith(_PNG_NAME, body):
+        if kind not in _TEXTS or not data.startswith((_PNG_NAME, _PNG_HEX_NAME), body):
+            continue
+        start = data.index(b"\0", body) + 1
+        text = data[start : end - 4]
+        if kind == b"iTXt":
             # 3rd edition, 11.3.3.4: whether compressed, how; language, translated name.
-            told = data[body + len(_PNG_NAME) : end - 4]
-            packet = told[2:].split(b"\0", 2)[2]
-            yield zlib.decompressobj().decompress(packet, MOST_BYTES) if told[0] else packet
+            content = text[2:].split(b"\0", 2)[2]
+            text = _inflated(content) if text[0] else content
+        elif kind == b"zTXt":
+            text = _inflated(text[1:])
+        yield _from_hex(text) if data.startswith(_PNG_HEX_NAME, body) else text
+
+
+def _inflated(packed: bytes) -> bytes:
+    return zlib.decompressobj().decompress(packed, MOST_BYTES)
+
+
+def _from_hex(text: bytes) -> bytes:
+    """Return what ImageMagick has written in lines of digits, behind a name and a length."""
+    digits = text.strip().split(maxsplit=2)[2:]
+    return bytes.fromhex(b"".join(b"".join(digits).split()).decode("ascii"))
 
 
 def _in_gif(data: bytes) -> Iterator[bytes]:
@@ -178,23 +207,23 @@ _WALKS: tuple[tuple[int, bytes | tuple[bytes, ...], Callable[[bytes], Iterator[b
 
 def _searched(data: bytes) -> Iterator[bytes]:
     """Find the tags that name the namespace, with what follows: the property is there."""
-    name = _NAMESPACE.encode()
-    at = data.find(name)
-    while at >= 0:
-        start = data.rfind(b"<", max(at - _MOST_TAG, 0), at)
-        start = at if start < 0 else start
-        yield data[start : start + MOST_BYTES]
-        at = data.find(name, start + MOST_BYTES)
+    for encoding in _SEARCHED:
+        name, sign = _NAMESPACE.encode(encoding), "<".encode(encoding)
+        at = data.find(name)
+        while at >= 0:
+            start = data.rfind(sign, max(at - _MOST_TAG, 0), at)
+            start = at if start < 0 else start
+            yield data[start : start + MOST_BYTES]
+            at = data.find(name, start + MOST_BYTES)
 
 
 def _prohibition(packet: bytes) -> str | None:
     """Return the value in an XMP *packet* that prohibits, or None."""
     encoding = next((name for start, name in _ENCODINGS if packet.startswith(start)), "utf-8")
-    text = packet.decode(encoding, "replace")
+    text = _REFERENCE.sub(_character, packet.decode(encoding, "replace"))
     if _NAMESPACE not in text or _PROPERTY not in text:
         return None
-    before, *others = text.split("<!--")
-    text = before + "".join(other.partition("-->")[2] for other in others)
+    text = _literal(_without(_without(text, "<!--", "-->"), "<?", "?>"))
     prefixes = set(_BINDING.findall(text))
     names = {f"{prefix}:{_PROPERTY}" if prefix else _PROPERTY for prefix in prefixes}
     for value in _values(text, names):
@@ -202,6 +231,25 @@ def _prohibition(packet: bytes) -> str | None:
         if _PROHIBITED.fullmatch(name):
             return name
     return None
+
+
+def _character(reference: re.Match[str]) -> str:
+    """Return what a *reference* stands for, if it is plain, else the reference itself."""
+    number = int(reference[1], 16) if reference[1] else int(reference[2])
+    return chr(number) if number < _ASCII and chr(number) in _PLAIN else reference[0]
+
+
+def _without(text: str, start: str, end: str) -> str:
+    """Return *text* without what stands from *start* to *end*, or has no end."""
+    before, *others = text.split(start)
+    return before + "".join(other.partition(end)[2] for other in others)
+
+
+def _literal(text: str) -> str:
+    """Return *text* with what is to be taken as it is (XML 1.0, 2.7), and has no tags then."""
+    before, *others = text.split("<![CDATA[")
+    parts = (other.partition("]]>") for other in others)
+    return before + "".join(inside.replace("<", "&lt;") + rest for inside, _, rest in parts)
 
 
 def _values(text: str, names: set[str]) -> Iterator[str]:
