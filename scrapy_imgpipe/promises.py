@@ -6,12 +6,12 @@ A promise belongs to the event loop it was made on, and is kept there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
 from scrapy.utils.asyncio import call_later, is_asyncio_available
-from scrapy.utils.defer import ensure_awaitable
+from scrapy.utils.defer import deferred_from_coro, ensure_awaitable
 from twisted.internet.defer import Deferred
 
 from scrapy_imgpipe.errors import HookFailed
@@ -83,3 +83,50 @@ def finished_elsewhere(awaitable: Awaitable[_T]) -> _T:
     except TimeoutError:
         msg = "An async hook waited for the event loop in a place that cannot wait for it"
         raise HookFailed(msg) from None
+
+
+def waited_for(awaitable: Awaitable[_T], loop: asyncio.AbstractEventLoop | None) -> _T:
+    """Return what *awaitable* gives, which *loop* finishes; in a thread, which is blocked.
+
+    Raises:
+        HookFailed: code ``interrupted`` when the event loop has ended.
+    """
+    future: Future[_T] = Future()
+
+    def begin() -> None:
+        deferred = deferred_from_coro(finish(awaitable))
+        deferred.addCallbacks(
+            future.set_result, lambda failure: future.set_exception(failure.value)
+        )
+
+    call_on_loop(loop, begin)
+    while True:
+        try:
+            return future.result(timeout=1)
+        except TimeoutError:
+            if future.done():
+                raise  # the hook's own
+            if not loop_runs(loop):
+                msg = "The event loop ended under an async hook"
+                raise HookFailed(msg, "interrupted") from None
+
+
+def call_on_loop(
+    loop: asyncio.AbstractEventLoop | None, function: Callable[..., object], *args: Any
+) -> None:
+    """Call *function* soon on *loop*, or on the reactor where there is none; from a thread."""
+    if loop is not None:
+        loop.call_soon_threadsafe(function, *args)
+    else:
+        from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
+
+        reactor.callFromThread(function, *args)
+
+
+def loop_runs(loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Return whether *loop* runs, or the reactor where there is none."""
+    if loop is not None:
+        return loop.is_running()
+    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
+
+    return bool(reactor.running)

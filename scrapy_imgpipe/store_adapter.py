@@ -17,7 +17,7 @@ from scrapy.pipelines.files import FSFilesStore
 from scrapy.utils.asyncio import run_in_thread
 from scrapy.utils.defer import deferred_from_coro
 
-from scrapy_imgpipe.records import checksum
+from scrapy_imgpipe.records import Rendition, checksum, stamp
 from scrapy_imgpipe.stores import Access, Facts, FileSystemStore, Store, open_store
 
 if TYPE_CHECKING:
@@ -110,21 +110,26 @@ class FarFilesStore:
         return deferred_from_coro(run_in_thread(stat_info, self.native, path))
 
 
-def stat_info(store: Store, path: str) -> StatInfo:
+def stat_info(store: Store, path: str, known: Rendition | None = None) -> StatInfo:
     """Return what *store* has under *path*, as Scrapy's stores tell it; empty files are nothing.
 
-    A store that knows no checksums is asked for the file.
+    A store that knows no checksums is asked for the file, unless it has size and time of what is
+    *known* of it. The checksum of what has another size is none.
     """
     stat = store.stat(path)
     if stat is None or not stat.bytes:
         return {}
-    known = stat.checksum
-    if not known:
+    found = stat.checksum
+    if known is not None and stat.bytes != known.bytes:
+        found = "of other bytes"
+    elif known is not None and not found and stamp(stat.modified) == known.modified:
+        found = known.checksum
+    if not found:
         data = store.get(path)
         if data is None:
             return {}
-        known = checksum(data)
-    return {"last_modified": stat.modified, "checksum": known}
+        found = checksum(data)
+    return {"last_modified": stat.modified, "checksum": found}
 
 
 _OF_FILES = ("persist_file", "stat_file", "_get_filesystem_path", "_mkdir")

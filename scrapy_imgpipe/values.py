@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from scrapy_imgpipe.parsers import BOOLEAN, Parser, whole_number
 from scrapy_imgpipe.renditions import parse_full, parse_renditions
@@ -95,11 +96,22 @@ def _parse_headers(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def _parse_verify(value: Any) -> bool | str:
+    """Accept whether certificates are checked, or a file of those to believe."""
+    try:
+        return bool(BOOLEAN.parse(value))
+    except TypeError:
+        return _parse_path(value)
+
+
 def _parse_public_url(value: Any) -> str:
     text = _parse_word(value)
     if text.lower() in {"", SIGNED}:
         return text.lower()
-    if not text.startswith(("http://", "https://")):
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError
+    if "?" in text or "#" in text or not text.isprintable() or " " in text:
         raise ValueError
     return text
 
@@ -188,7 +200,10 @@ MEASURES = Parser("list of functions or their names", _parse_measures)
 FIELD = Parser("name of a field", _parse_word)
 TEXT = Parser("text", _parse_word)
 HEADER_DICT = Parser("dict of HTTP header to value", _parse_headers)
-PUBLIC_URL = Parser("URL that begins with http:// or https://, or 'signed'", _parse_public_url)
+VERIFY = Parser("True, False or path of a file with certificates", _parse_verify)
+PUBLIC_URL = Parser(
+    "URL that begins with http:// or https:// and has no query, or 'signed'", _parse_public_url
+)
 RENDITIONS = Parser("dict of name to what a rendition is to be like", parse_renditions)
 FULL = Parser("'jpeg', 'source' or dict of what it is to be like", parse_full)
 RATIO = Parser("number, 1 or more, or 0", _parse_ratio)

@@ -17,24 +17,24 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from scrapy.utils.defer import deferred_from_coro
-
 from scrapy_imgpipe.errors import HookFailed, ImageBroken
-from scrapy_imgpipe.processes.outcomes import applied, outcome
+from scrapy_imgpipe.processes.outcomes import applied, harmless, outcome
 from scrapy_imgpipe.processes.placement import Placement
 from scrapy_imgpipe.processes.pool import Processes
 from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.promises import (
     Promise,
     breach,
-    finish,
+    call_on_loop,
     finished_elsewhere,
     keep,
+    loop_runs,
     new_promise,
+    waited_for,
 )
 from scrapy_imgpipe.surroundings import surroundings
 
@@ -73,6 +73,9 @@ class Workers:
         isolation: where :meth:`render` has its work done: as for :class:`Placement`.
         seconds, memory: what a worker process may take: as for :class:`Terms`.
         connections: how many threads :meth:`run_to_store` has at most.
+
+    Attributes:
+        given_up: why nobody is to wait for the store any more; empty as long as it is well.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Workers:
     ) -> None:
         self.threads = threads
         self._sizes = {_POOL: threads, _STORE: connections}
+        self.given_up = ""
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
         self._placement = Placement(isolation, threads)
@@ -106,7 +110,8 @@ class Workers:
     async def run(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call *function* in a worker and return what it returns.
 
-        What it raises is raised here. When the caller is cancelled, the worker
+        What it raises is raised here, ``SystemExit`` and its like as a ``RuntimeError`` that
+        says so: it would end the event loop. When the caller is cancelled, the worker
         still finishes what it began; its result is dropped.
 
         Raises:
@@ -148,8 +153,22 @@ class Workers:
         """As :meth:`run`, in threads of their own for what waits for another machine.
 
         Who waits there holds up nobody who decodes, and many may wait at once.
+
+        Raises:
+            HookFailed: ``interrupted``; also when the store was given up before it began.
         """
-        return await self._run(_STORE, functools.partial(function, *args, **kwargs))
+        return await self._run(_STORE, lambda: self._unless_over(function, *args, **kwargs))
+
+    def _unless_over(
+        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Call *function* as long as somebody waits for it; in a worker.
+
+        What stands in line when a crawl is ended at once would go to the store all the same.
+        """
+        if self.given_up or not loop_runs(self._loop):
+            raise HookFailed(self.given_up or "The event loop has ended", "interrupted")
+        return function(*args, **kwargs)
 
     async def run_in_line(self, function: Callable[[], _T], line: str = _LINE) -> _T:
         """As :meth:`run`, one after another in a thread of their own.
@@ -221,19 +240,7 @@ class Workers:
 
     def _on_loop(self, function: Callable[..., object], *args: Any) -> None:
         """Call *function* on the event loop soon; from a worker."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(function, *args)
-        else:
-            from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
-
-            reactor.callFromThread(function, *args)
-
-    def _loop_runs(self) -> bool:
-        if self._loop is not None:
-            return self._loop.is_running()
-        from twisted.internet import reactor  # noqa: PLC0415 - importing it installs one
-
-        return bool(reactor.running)
+        call_on_loop(self._loop, function, *args)
 
     def _work_off(self, waiting: _Waiting) -> None:
         """Do one batch of *waiting*; in a worker."""
@@ -262,7 +269,10 @@ class Workers:
         self, function: Callable[..., list[Any]], shared: tuple[Any, ...], pieces: list[Any]
     ) -> list[Any]:
         if self._placement.of_pieces() and self._processes.usable:
-            return self._processes.call(function, None, pieces, *shared)
+            results = self._processes.call(function, None, pieces, *shared)
+            if not isinstance(results, list) or len(results) != len(pieces):  # who wrote them?
+                raise ImageBroken("A worker process answered something else", "crashed")
+            return results
         return function(pieces, *shared)
 
     def _deliver(self, batch: list[_Piece], results: list[Any], waiting: _Waiting) -> None:
@@ -295,24 +305,7 @@ class Workers:
         """
         if not getattr(_here, "is_worker", False):
             return finished_elsewhere(awaitable)
-        future: Future[_T] = Future()
-
-        def begin() -> None:
-            deferred = deferred_from_coro(finish(awaitable))
-            deferred.addCallbacks(
-                future.set_result, lambda failure: future.set_exception(failure.value)
-            )
-
-        self._on_loop(begin)
-        while True:
-            try:
-                return future.result(timeout=1)
-            except TimeoutError:
-                if future.done():
-                    raise  # the hook's own
-                if not self._loop_runs():
-                    msg = "The event loop ended under an async hook"
-                    raise HookFailed(msg, "interrupted") from None
+        return waited_for(awaitable, self._loop)
 
     async def close(self, last: Callable[[], object] | None = None) -> None:
         """End threads and processes; what has begun is finished first, and may use the loop.
@@ -346,4 +339,7 @@ def _mark_worker() -> None:
 
 
 def _settle(answer: Promise, good: bool, value: Any) -> None:  # noqa: FBT001 - one of two
-    (keep if good else breach)(answer, value)
+    if good:
+        keep(answer, value)
+    else:
+        breach(answer, harmless(value))  # what is no Exception would end the loop

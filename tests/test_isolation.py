@@ -152,6 +152,51 @@ def test_it_costs_one_image(tmp_path, caplog, answers, hurts, limits, outcome, w
     assert said.endswith(f": {why}")
 
 
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+@pytest.mark.parametrize(
+    ("kind", "why"), [("exit", "SystemExit: 5"), ("interrupt", "KeyboardInterrupt")]
+)
+def test_a_step_that_would_end_an_event_loop_costs_one_image(
+    tmp_path, answers, isolation, kind, why
+):
+    step = {"tests.taken_over.raising": {"kind": kind}}
+    settings = {
+        "IMGPIPE_RENDITIONS": {"card": {"width": 100, "steps": [step]}},
+        "IMGPIPE_ISOLATION": isolation,
+    }
+    (_, bad, _), rows, outcomes = crawled(tmp_path, answers, **settings)
+    assert outcomes == {"stored": 2, "hook-failed": 1}
+    assert bad["reason"].startswith("The step tests.taken_over.raising")
+    assert bad["reason"].endswith(f" failed: {why}")
+    assert rows[BAD]["outcome"] == "hook-failed"
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+@pytest.mark.parametrize(
+    ("name", "why"), [("leaving", "SystemExit: 5"), ("interrupting", "KeyboardInterrupt")]
+)
+def test_a_record_function_that_would_end_an_event_loop_costs_its_answer(
+    tmp_path, answers, isolation, name, why
+):
+    record = [f"tests.taken_over.{name}", "tests.hostile.pid"]
+    settings = {"IMGPIPE_RECORD": record, "IMGPIPE_ISOLATION": isolation}
+    _, rows, outcomes = crawled(tmp_path, answers, **settings)
+    assert outcomes == {"stored": 3}
+    assert rows[BAD]["record_error"] == why
+    assert rows[BEFORE]["pid"] == rows[BAD]["pid"]
+    assert rows[AFTER]["width"] == 120
+
+
+@POSIX
+def test_an_answer_that_is_none_costs_one_image(tmp_path, answers):
+    step = {"tests.taken_over.answering": {"mark": str(tmp_path / "mark")}}
+    settings = {"IMGPIPE_RENDITIONS": {"card": {"width": 100, "steps": [step]}}}
+    (_, bad, _), _, outcomes = crawled(tmp_path, answers, **settings)
+    assert outcomes == {"stored": 2, "crashed": 1}
+    assert "its answer was none" in bad["reason"]
+    assert not (tmp_path / "mark").exists()
+
+
 def test_what_timed_out_is_not_tried_again(tmp_path, answers):
     mark = tmp_path / "mark"
     settings = {**with_step("hang", mark=str(mark)), "IMGPIPE_TIMEOUT_SECONDS": 3}

@@ -27,6 +27,7 @@ from scrapy_imgpipe.freshness import Policy
 from scrapy_imgpipe.imaging import Plan, Variant
 from scrapy_imgpipe.processes import placement, pool
 from scrapy_imgpipe.processes import process as process_module
+from scrapy_imgpipe.processes.frames import MOST_ANSWER, packed
 from scrapy_imgpipe.processes.placement import (
     CROWD,
     FEW_PIECES,
@@ -35,9 +36,10 @@ from scrapy_imgpipe.processes.placement import (
     Placement,
 )
 from scrapy_imgpipe.processes.pool import Processes
+from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.stores import FileSystemStore
 from scrapy_imgpipe.workers import Workers
-from tests import calls
+from tests import calls, taken_over
 from tests.fakes import Crawl
 from tests.pictures import encoded, jpeg, noise
 
@@ -308,7 +310,7 @@ def test_errors_of_ours_arrive_as_they_were(processes, error):
     assert got.__context__ is None
 
 
-@pytest.mark.parametrize("kind", [MemoryError, KeyError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("kind", [MemoryError, KeyError])
 def test_other_errors_arrive_too_and_the_process_lives_on(processes, kind):
     first = processes.call(calls.pid, b"")
     with pytest.raises(kind):
@@ -316,12 +318,30 @@ def test_other_errors_arrive_too_and_the_process_lives_on(processes, kind):
     assert processes.call(calls.pid, b"") == first
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_what_would_end_an_event_loop_arrives_as_an_error_that_says_so(processes, kind):
+    first = processes.call(calls.pid, b"")
+    with pytest.raises((RuntimeError, errors.HookFailed), match=kind.__name__):
+        processes.call(calls.fail, b"x", kind)
+    assert processes.call(calls.pid, b"") == first
+
+
 def test_what_cannot_travel_back_is_told_in_words(processes):
     with pytest.raises(RuntimeError, match=r"^Sealed: 1 and 2$"):
         processes.call(calls.fail_sealed, b"")
-    with pytest.raises(Exception, match="lambda"):
+    with pytest.raises(RuntimeError, match=r"^KeyError: <tests.taken_over.Running object"):
+        processes.call(taken_over.fail_with_a_thing, b"")
+    with pytest.raises(RuntimeError, match=r"^PicklingError: No answer has a .*lambda"):
         processes.call(calls.unpicklable, b"")
+    with pytest.raises(RuntimeError, match=r"^PicklingError: No answer has a PIL.Image.Image"):
+        processes.call(taken_over.of_no_class_that_travels, b"")
     assert processes.call(calls.same, b"x") == b"x"
+
+
+def test_text_and_numbers_of_classes_of_their_own_arrive_plain(processes):
+    text, number, mapping = processes.call(taken_over.of_its_own_classes, b"")
+    assert (text, number, mapping) == ("a", 5, {"b": (6, b"c")})
+    assert {type(text), type(number), *map(type, mapping)} == {str, int}
 
 
 def test_what_cannot_travel_there_is_done_here_and_said_once(caplog):
@@ -356,6 +376,12 @@ class Own:
 def test_warnings_of_there_are_shown_here():
     with pytest.warns(Image.DecompressionBombWarning, match=r"^large$"):
         run(calls.warn, b"large")
+
+
+def test_a_warning_of_a_class_that_may_not_travel_is_shown_as_its_base():
+    with pytest.warns(RuntimeWarning, match=r"^odd$") as caught:
+        run(taken_over.warn_strangely, b"")
+    assert [(one.category, one.filename[0]) for one in caught] == [(RuntimeWarning, "<")]
 
 
 # --- what a process knows ---
@@ -591,6 +617,132 @@ def test_one_that_hangs_at_its_start_does_not_hold_up_the_end(tmp_path, monkeypa
     assert warned(caplog) == []
 
 
+# --- what it may do when a decoder is taken over ---
+
+
+@pytest.fixture
+def holders(tmp_path):
+    """A folder for the pids of programs that hold pipes; ended at the end."""
+    folder = tmp_path / "holders"
+    folder.mkdir()
+    yield folder
+    for pid in folder.iterdir():
+        os.kill(int(pid.name), calls.KILL)
+
+
+def frame(length, body=b""):
+    return length.to_bytes(8, "little") + body
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (None, "UnpicklingError: no answer has a posix.system"),
+        (b"\xff" * 64, "56 bytes came where it says 18446744073709551615"),
+        (frame(1 << 62), f"0 bytes came where it says {1 << 62}"),
+        (frame(MOST_ANSWER + 1), f"0 bytes came where it says {MOST_ANSWER + 1}"),
+        (frame(4, b"N.more"), "6 bytes came where it says 4"),
+        (frame(2, b"N."), "TypeError: cannot unpack"),
+        (frame(5, b"(K\x00K\x00") + b"t.", "7 bytes came where it says 5"),
+    ],
+    ids=["code", "noise", "huge", "large", "more", "no tuple", "less"],
+)
+def test_an_answer_that_is_none_is_the_death_of_its_process(processes, tmp_path, answer, why):
+    mark = tmp_path / "mark"
+    first = processes.call(calls.pid, b"")
+    with pytest.raises(ImageBroken) as caught:
+        processes.call(taken_over.write_to_all, answer or taken_over.running(str(mark)))
+    assert caught.value.code == "crashed"
+    assert f"A worker process died of it twice (its answer was none: {why}" in str(caught.value)
+    assert not mark.exists()
+    assert not is_there(first)
+    assert processes.call(calls.pid, b"") not in {first, os.getpid()}
+
+
+@POSIX
+def test_an_answer_that_never_comes_whole_is_ended_by_the_time_limit():
+    """It takes no memory: only what has come is kept."""
+    processes = Processes(1, Terms(seconds=2))
+    with pytest.raises(ImageBroken) as caught:
+        processes.call(taken_over.write_to_all, frame(MOST_ANSWER, b"begin"))
+    processes.close()
+    assert caught.value.code == "timed-out"
+
+
+def test_an_answer_for_which_there_is_no_memory_is_none(processes, monkeypatch):
+    def refuse(stream):
+        raise MemoryError
+
+    monkeypatch.setattr(process_module.answers, "read", refuse)
+    with pytest.raises(ImageBroken, match="its answer was none") as caught:
+        processes.call(calls.pid, b"")
+    assert caught.value.code == "crashed"
+
+
+@LINUX
+def test_nobody_waits_past_the_time_limit_for_who_holds_the_pipe_of_answers(holders):
+    processes = Processes(1, Terms(seconds=2))
+    with pytest.raises(ImageBroken) as caught:
+        processes.call(taken_over.hold_and_hang, b"", str(holders))
+    assert caught.value.code == "timed-out"
+    assert processes.call(calls.same, b"x") == b"x"
+    processes.close()
+    (holder,) = holders.iterdir()
+    assert is_there(int(holder.name))
+
+
+@LINUX
+def test_nobody_waits_past_the_time_limit_for_who_holds_the_pipe_of_calls(holders):
+    processes = Processes(1, Terms(seconds=2))
+    pid = processes.call(calls.pid, b"")
+    holder = processes.call(taken_over.hold, b"", str(holders))
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(ImageBroken) as caught:
+        processes.call(calls.same, bytes(30_000_000))
+    assert caught.value.code == "timed-out"
+    processes.close()
+    assert not is_there(pid)
+    assert is_there(holder)
+
+
+@LINUX
+def test_one_that_is_killed_while_it_starts_is_not_waited_for(holders, monkeypatch):
+    process = process_module.WorkerProcess(Terms())
+    process.wait_until_ready()
+    call = packed(None) + packed((taken_over.hold, (b"", str(holders))))
+    process.ask(call, None)
+    with ThreadPoolExecutor(1) as thread:  # as if it had not said yet that it is ready
+        ready = thread.submit(process.wait_until_ready)
+        process.kill()
+        assert isinstance(ready.exception(), process_module.NotStarted)
+
+
+def test_what_is_killed_takes_no_call():
+    process = process_module.WorkerProcess(Terms())
+    process.wait_until_ready()
+    process.kill()
+    with pytest.raises(process_module.Died) as caught:
+        process.ask(packed(None) + packed((calls.pid, (b"",))), None)
+    assert not caught.value.under_work
+    process.end()
+
+
+@POSIX
+def test_a_fork_that_outlives_a_process_does_not_hide_its_death(processes, holders):
+    with pytest.raises(ImageBroken, match=r"exit code 3") as caught:
+        processes.call(taken_over.fork_and_die, b"", str(holders))
+    assert caught.value.code == "crashed"
+    assert len(list(holders.iterdir())) == 2
+
+
+@POSIX
+def test_a_fork_does_not_answer(processes):
+    for _ in range(2):
+        assert processes.call(taken_over.answer_of_a_fork, b"") == b"parent"
+    assert processes.call(calls.same, b"x") == b"x"
+
+
 # --- no process to be had ---
 
 
@@ -728,7 +880,7 @@ def test_one_under_way_while_all_are_closed_ends_when_it_has_answered(processes)
 KILLED = """
 import asyncio, sys
 from scrapy_imgpipe.workers import Workers
-from tests import calls
+from tests import calls, taken_over
 async def main():
     workers = Workers(2, "process")
     busy = asyncio.ensure_future(workers.render(calls.report_to, b"", int(sys.argv[1])))
@@ -813,7 +965,7 @@ from twisted.internet import selectreactor; selectreactor.install()
 from twisted.internet import reactor
 from scrapy.utils.defer import deferred_from_coro
 from scrapy_imgpipe.workers import Workers
-from tests import calls
+from tests import calls, taken_over
 import os
 workers = Workers(2, "process")
 async def main():

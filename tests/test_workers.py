@@ -166,6 +166,105 @@ def test_stop_iteration_in_a_worker_is_an_error_like_any_other():
     run(main())
 
 
+class Exits:
+    """A function that does what a library does that calls ``sys.exit()``."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, argument):
+        raise self.error
+
+    def among(self, pieces):
+        """Answer in a batch, with the error itself."""
+        return [self.error for _ in pieces]
+
+
+@pytest.mark.parametrize("error", [SystemExit(5), KeyboardInterrupt(), GeneratorExit("end")])
+def test_what_would_end_the_loop_is_an_error_that_says_so(error):
+    async def main():
+        workers = Workers(1)
+        function, told = Exits(error), f"^{type(error).__name__}"
+        for asked in (
+            workers.run(function, "x"),
+            workers.render(function, b"x"),
+            workers.run_to_store(function, "x"),
+            workers.run_in_line(lambda: function("x")),
+            workers.run_in_batch(function, "x"),
+            workers.run_in_batch(function.among, "x"),
+        ):
+            with pytest.raises(RuntimeError, match=told) as caught:
+                await asked
+        assert await workers.run(int, "7") == 7
+        await workers.close()
+        return caught.value
+
+    assert run(main()).__cause__ is None
+
+
+def test_what_would_end_the_loop_keeps_the_place_it_came_from():
+    async def main():
+        workers = Workers(1)
+        try:
+            await workers.run(Exits(SystemExit(5)), "x")
+        finally:
+            await workers.close()
+
+    with pytest.raises(RuntimeError) as caught:
+        run(main())
+    assert "__call__" in [entry.name for entry in caught.traceback]
+
+
+def test_an_error_without_a_text_is_told_all_the_same():
+    class Shy(BaseException):
+        def __str__(self):
+            raise ValueError
+
+    async def main():
+        workers = Workers(1)
+        with pytest.raises(RuntimeError, match=r"^Shy: it has no text$"):
+            await workers.run(Exits(Shy()), "x")
+        await workers.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["run", "line", "wait"])
+def test_a_hook_in_a_worker_that_ends_in_cancelled_error_is_interrupted(way):
+    async def main():
+        workers = Workers(1)
+        function = Exits(asyncio.CancelledError())
+
+        async def hook():
+            await asyncio.sleep(0)
+            function("x")
+
+        ask = {
+            "run": lambda: workers.run(function, "x"),
+            "line": lambda: workers.run_in_line(lambda: function("x")),
+            "wait": lambda: workers.run(lambda: workers.wait_for(hook())),
+        }[way]
+        with pytest.raises(HookFailed, match="CancelledError") as caught:
+            await ask()
+        await workers.close()
+        return caught.value.code
+
+    assert run(main()) == "interrupted"
+
+
+@pytest.mark.parametrize("answer", [[], [1, 2, 3], "ab", None])
+def test_a_process_that_answers_something_else_leaves_nobody_waiting(monkeypatch, answer):
+    async def main():
+        workers = Workers(1, "process")
+        monkeypatch.setattr(workers._processes, "call", lambda *_: answer)
+        asks = [workers.run_in_batch(each, "1") for _ in range(2)]
+        answers = await asyncio.gather(*asks, return_exceptions=True)
+        await workers.close()
+        return answers
+
+    assert {error.code for error in run(main())} == {"crashed"}
+
+
 def test_when_no_thread_can_be_had_the_ask_fails_and_the_next_one_tries_again(monkeypatch):
     async def main():
         workers = Workers(1)

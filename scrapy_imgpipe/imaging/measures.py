@@ -19,6 +19,7 @@ from scrapy_imgpipe.imaging.decode import ANY, open_image, upright
 from scrapy_imgpipe.imaging.exif import exif, exif_of
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.interrupts import words_of
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 from scrapy_imgpipe.imaging.ready import READY, Measure
 
@@ -37,6 +38,10 @@ _MASKED_MODES = ("L", "RGB")  # where Pillow makes alpha of a transparent colour
 _DEEP_RANGE = 65535 // 255  # levels of 16 bits for one of 8
 
 _SHOWN_CHARACTERS = 100
+
+# Of a number that can be written: int() and str() refuse more than 4300 digits
+# (sys.set_int_max_str_digits), and json with them.
+_MOST_BITS = 8192
 
 #: Key of what went wrong with a measure, the last one of several.
 ERROR: Final = "record_error"
@@ -71,13 +76,15 @@ def measure(
 
     Returns:
         Plain dicts, lists, text, numbers, booleans and None. Scalars and arrays of
-        NumPy and its like become numbers and lists, NaN and the infinities None;
-        keys, and values of any other type, become their ``str()``. What a function
-        raised, or that it gave no mapping, stands under :data:`ERROR`.
+        NumPy and its like become numbers and lists, NaN and the infinities None, and
+        numbers of more digits than Python writes their ``hex()``; keys, and values of any
+        other type, become their ``str()``. What a function raised, be it ``SystemExit``,
+        or that it gave no mapping, stands under :data:`ERROR`.
 
     Raises:
         SourceRejected: ``not-an-image``, ``format-not-allowed`` or ``too-many-pixels``.
         ImageBroken: the bytes do not decode to their end.
+        KeyboardInterrupt: Ctrl-C, in the main thread.
     """
     if not measures:
         return {}
@@ -91,8 +98,8 @@ def measure(
         for function in measures:
             try:
                 found.update(written if function is exif else _asked(function, image))
-            except Exception as error:  # noqa: BLE001 - it costs its answer, not the picture
-                found[ERROR] = f"{type(error).__name__}: {error}"
+            except BaseException as error:  # noqa: BLE001 - it costs its answer, not the picture
+                found[ERROR] = words_of(error)
     finally:
         image.close()  # nor the bitmap
     return found
@@ -137,8 +144,8 @@ def _shown(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    # of an enum that is text, its value: what json would write
-    return str.__str__(value) if isinstance(value, str) else str(value)
+    # of an enum that is text, its value: what json would write; never a class of its own
+    return str.__str__(value if isinstance(value, str) else str(value))
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
@@ -148,7 +155,8 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        return int(value)
+        number = int(value)
+        return number if number.bit_length() <= _MOST_BITS else hex(number)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -169,7 +177,7 @@ def _unwrapped(value: Any) -> Any:
                 continue
             if type(held) is not type(value):
                 return _plain(held)
-    return _plain(float(value)) if isinstance(value, Real) else str(value)
+    return _plain(float(value)) if isinstance(value, Real) else _text(value)
 
 
 @sealed

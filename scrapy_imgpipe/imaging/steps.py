@@ -26,6 +26,7 @@ from scrapy_imgpipe.imaging.arguments import checked
 from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.geometry import Size
 from scrapy_imgpipe.imaging.icc import colour_in
+from scrapy_imgpipe.imaging.interrupts import words_of
 from scrapy_imgpipe.imaging.marks import Watermark
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP
 from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, number, whole_number
@@ -261,8 +262,9 @@ def taken(
         profile: ICC profile of the pixels; None for sRGB.
 
     Raises:
-        HookFailed: one of them raised, or gave no image.
+        HookFailed: one of them raised, be it ``SystemExit``, or gave no image.
         MemoryError: one of them did.
+        KeyboardInterrupt: Ctrl-C, in the main thread.
     """
     for step in steps:
         image = _lent(image, profile, grey=bool(getattr(step, "takes_grey", False)))
@@ -274,8 +276,8 @@ def taken(
                 image, trouble = made, ""
         except MemoryError:  # the picture may be too large for any
             raise
-        except Exception as error:  # noqa: BLE001 - a user's
-            trouble = f"{type(error).__name__}: {error}"
+        except BaseException as error:  # noqa: BLE001 - a user's
+            trouble = words_of(error)
         if trouble:
             raise HookFailed(f"The step {name_of_step(step)} failed: {trouble}")
         if image.mode not in {"L", "LA", "RGB", "RGBA"}:

@@ -125,7 +125,7 @@ class Ask:
             "bytes_in": sum(work.bytes_in for work in works),
             "bytes_stored": sum(work.written for work in works),
             "checksum": result.get("checksum"),
-            "renditions": result.get("renditions"),
+            "renditions": _without_urls(result.get("renditions")),
             "attempts": sum(work.attempts for work in works),
             "seconds_waiting": max(taken - downloading - rendering - storing, 0),
             "seconds_downloading": downloading,
@@ -145,3 +145,10 @@ class Ask:
             if work.found is not None and work.found.record is not None:
                 return work.found.record.measured
         return {}
+
+
+def _without_urls(renditions: Any) -> Any:
+    """Return *renditions* without what lets others read them, for a time."""
+    if not isinstance(renditions, list):
+        return renditions
+    return [{name: one[name] for name in one if name != "public_url"} for one in renditions]

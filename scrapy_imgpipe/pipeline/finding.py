@@ -156,6 +156,7 @@ class Finding(Storing):
         if mended is None:
             return None
         if mended.trouble:
+            self._count_store_error(written=True)
             _logger.error(
                 "File (error): Error mending thumbnails of %(request)s: %(trouble)s",
                 {"request": shown(request), "trouble": mended.trouble},
@@ -240,7 +241,7 @@ class Finding(Storing):
             return await self._found(work, self._rules(), request, info)
         if is_overridden(self, "_onsuccess"):
             return await self._judged_by_scrapy(record.full.path, request, info)
-        stat = await self._stat_elsewhere(record.full.path, info)
+        stat = await self._stat_elsewhere(record.full.path, info, record.full)
         if not stat or stat.get("checksum") not in {None, record.full.checksum}:
             work.found = None
             return None

@@ -193,19 +193,20 @@ class SourceFlow(Parts):
         status = result.get("status") if isinstance(result, dict) else None
         outcome = _OUTCOMES.get(status or "downloaded", Outcome.STORED)
         ask.outcome = outcome if swallowed is None else outcome_of(swallowed)
-        self._watch_store(ask.outcome)
+        self._watch_store(ask.outcome, written=True)
         return result
 
     def _failed(
         self, ask: Ask, error: Exception, request: Request, info: MediaPipeline.SpiderInfo
     ) -> Failure:
         ask.outcome = outcome_of(error)
-        self._watch_store(ask.outcome)
+        self._watch_store(ask.outcome, written=bool(self._work(request).http_status))
         return self._settle(error, request, info)
 
     async def _looked_up(
         self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> FileInfo | None:
+        self._check_store()
         try:
             return await self._stored(request, info, item)
         except (ImagePipeError, FileException):

@@ -34,7 +34,7 @@ class Parts(Asking):
         """Raise where the store fails for all."""
         raise NotImplementedError
 
-    def _watch_store(self, outcome: str) -> None:
+    def _watch_store(self, outcome: str, *, written: bool) -> None:
         """Take note of how a source has ended."""
         raise NotImplementedError
 

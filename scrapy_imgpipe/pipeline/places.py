@@ -15,15 +15,18 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _MOST_CHARACTERS = 40
 
 
-def index_path(store_uri: str) -> Path:
-    """Return the file of the index of the store at *store_uri*.
+def index_path(store_uri: str, *servers: str) -> Path:
+    """Return the file of the index of the store at *store_uri*, on one of *servers* if any.
 
     In the data directory of the project (``.scrapy``), outside of one in the user's; its
     name begins as the store's does, and ends in a digest of all of its address, so that each
     store has its own.
     """
-    place = _place(store_uri)
-    slug = _UNSAFE.sub("-", place.rstrip("/").rpartition("/")[2])[:_MOST_CHARACTERS] or "images"
+    place = "\n".join((_place(store_uri), *filter(None, servers)))
+    slug = (
+        _UNSAFE.sub("-", _place(store_uri).rstrip("/").rpartition("/")[2])[:_MOST_CHARACTERS]
+        or "images"
+    )
     digest = sha1(place.encode(errors="replace"), usedforsecurity=False).hexdigest()[:8]
     base = (
         Path(project_data_dir()) / "imgpipe"

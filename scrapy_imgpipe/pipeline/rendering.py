@@ -98,7 +98,7 @@ class Rendering(Finding):
                 return await self.workers.render(tasks.make_and_save, body, source, rules)
             if rules.dedupe:
                 twin = await self.workers.run(tasks.twin_of, source, rules)
-                if twin is not None:
+                if twin is not None and await self._are_there(twin.files, info):
                     return self._shared(twin, source, work)
             made = await self.workers.render(tasks.keep, body, source, rules)
         return await self._saved(made, info)

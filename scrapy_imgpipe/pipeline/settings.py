@@ -8,39 +8,26 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from os import PathLike, fspath
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from scrapy.pipelines.files import FilesPipeline
-from scrapy.pipelines.images import ImagesPipeline
 from scrapy.utils.misc import load_object
 
-from scrapy_imgpipe import imaging, options, paths, values
+from scrapy_imgpipe import imaging, paths, values
 from scrapy_imgpipe.errors import SettingError, StoreFailed
-from scrapy_imgpipe.guards import HostRules, network_or_name, shown_text, without_credentials
-from scrapy_imgpipe.index import Index, SqliteIndex
+from scrapy_imgpipe.guards import HostRules, network_or_name
 from scrapy_imgpipe.optouts import words_of
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.pipeline.hooks import checked
-from scrapy_imgpipe.pipeline.places import index_path
+from scrapy_imgpipe.pipeline.reaching import Reaching
 from scrapy_imgpipe.processes.names import why_not_found
 from scrapy_imgpipe.processes.process import Terms
 from scrapy_imgpipe.report import check_report_path
-from scrapy_imgpipe.store_adapter import FarFilesStore
-from scrapy_imgpipe.stores import Access, Signing
-from scrapy_imgpipe.stores.access import CONNECTIONS
+from scrapy_imgpipe.stores import Signing
 from scrapy_imgpipe.variants import SOURCE, output_format
 from scrapy_imgpipe.workers import Workers
 
 if TYPE_CHECKING:
     from scrapy.http import Response
-    from scrapy.pipelines.files import FilesStoreProtocol
-    from scrapy.settings import BaseSettings, Settings
-
-# What stores raise for a URI they cannot use; ImportError for a missing extra.
-_STORE_ERRORS = (KeyError, ValueError, AssertionError, OSError, ImportError, StoreFailed)
 
 
 def _parse_known_formats(value: object) -> None:
@@ -119,11 +106,9 @@ _BY_NAME = {
 }
 
 
-class Configured(ImagesPipeline):
+class Configured(Reaching):
     """The part of the pipeline that reads settings, under its class's own names too."""
 
-    options: options.Options
-    access: Access
     renditions: dict[str, imaging.Variant]
     full_image: imaging.Variant | str
 
@@ -236,106 +221,3 @@ class Configured(ImagesPipeline):
             read.process_memory,
             self.access.connections,
         )
-
-    def _index(self, store_uri: str | PathLike[str]) -> Index | None:
-        """Return the index of the store; it is opened when it is first asked."""
-        place = self.options.index or index_path(fspath(store_uri))
-        return None if place == "off" else SqliteIndex(place)
-
-    def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
-        base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"
-        key = self._key_for_pipe(name, base_class_name=base, settings=settings)
-        return key, settings.get(key)
-
-    def _key_for_pipe(
-        self,
-        key: str,
-        base_class_name: str | None = None,
-        settings: Settings | None = None,
-    ) -> str:
-        """Return the name under which a setting of this class is found.
-
-        ``MYPIPELINE_IMAGES_EXPIRES`` counts for a class MyPipeline when it is
-        set at all: also to 0, an empty dict or False, which Scrapy ignores.
-        """
-        name = type(self).__name__
-        own = f"{name.upper()}_{key}"
-        if not base_class_name or name == base_class_name:
-            return key
-        return own if settings is None or settings.get(own) is not None else key
-
-    @classmethod
-    def _update_stores(cls, settings: BaseSettings) -> None:
-        """Set up Scrapy's own classes of stores, for who uses them: they are told as classes.
-
-        Ours get what they need when they are made, each by its pipeline.
-        """
-        schemes = {**cls.STORE_SCHEMES, **FilesPipeline.STORE_SCHEMES}
-        schemes |= {
-            scheme: kind
-            for scheme, kind in cls.STORE_SCHEMES.items()
-            if not issubclass(kind, FarFilesStore)
-        }
-        theirs: Any = type(cls.__name__, (ImagesPipeline,), {"STORE_SCHEMES": schemes})
-        theirs._update_stores(settings)  # noqa: SLF001 - its own, one class up
-
-    def _get_store(self, uri: str) -> FilesStoreProtocol:
-        """Return the store for *uri*, reached as the settings of this pipeline say.
-
-        Raises:
-            SettingError: for an unknown scheme, a URI that its store cannot use, or one that
-                needs what is not installed.
-        """
-        kind = None if Path(uri).is_absolute() else self.STORE_SCHEMES.get(urlsplit(uri).scheme)
-        ours = kind is not None and issubclass(kind, FarFilesStore)
-        try:
-            return kind(uri, self.access) if ours else super()._get_store(uri)  # type: ignore[misc,call-arg]
-        except SettingError:
-            raise
-        except _STORE_ERRORS as error:
-            told = ours or isinstance(error, (OSError, StoreFailed, ImportError))
-            unusable = self._unusable_store(uri, f" ({shown_text(str(error))})" if told else "")
-        raise unusable  # out here, or the log would show two tracebacks
-
-    def _access(self, settings: Settings) -> Access:
-        """Return how stores on other machines are reached, by the settings of this class."""
-
-        def text(name: str) -> str:
-            return str(self._look_up_setting(settings, name)[1] or "")
-
-        read, verify = self.options, settings.get("AWS_VERIFY")
-        pool = settings.getint("AWS_MAX_POOL_CONNECTIONS")
-        return Access(
-            timeout_seconds=read.store_timeout_seconds,
-            retries=read.store_retries,
-            connections=read.store_connections or pool or CONNECTIONS,
-            headers=read.store_headers,
-            object_store=read.object_store,
-            aws_access_key_id=text("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=text("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=text("AWS_SESSION_TOKEN"),
-            aws_endpoint_url=text("AWS_ENDPOINT_URL"),
-            aws_region=text("AWS_REGION_NAME"),
-            aws_use_ssl=settings.get("AWS_USE_SSL") is None or settings.getbool("AWS_USE_SSL"),
-            aws_verify=True if verify is None else verify,
-            s3_acl=text("IMAGES_STORE_S3_ACL"),
-            azure_account=read.azure_account,
-            azure_key=read.azure_key,
-            azure_sas=read.azure_sas,
-            azure_endpoint_url=read.azure_endpoint_url,
-            gcs_project=text("GCS_PROJECT_ID"),
-            gcs_acl=text("IMAGES_STORE_GCS_ACL"),
-            ftp_user=text("FTP_USER"),
-            ftp_password=text("FTP_PASSWORD"),
-            ftp_active=settings.getbool("FEED_STORAGE_FTP_ACTIVE"),
-        )
-
-    def _unusable_store(self, uri: object, reason: str = "") -> SettingError:
-        if isinstance(uri, str):  # an FTP server's may have a password
-            uri = without_credentials(uri)
-        schemes = ", ".join(repr(scheme) for scheme in sorted(self.STORE_SCHEMES) if scheme)
-        msg = (
-            f"Expected a directory or a complete URI with a scheme of {schemes} for"
-            f" IMAGES_STORE but received {uri!r} of type {type(uri).__name__}{reason}"
-        )
-        return SettingError(msg)

@@ -22,22 +22,28 @@ from scrapy_imgpipe.store_adapter import far_store, stat_info
 from scrapy_imgpipe.values import SIGNED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scrapy.pipelines.media import FileInfo, MediaPipeline
+
+    from scrapy_imgpipe.records import Rendition
 
 _logger = logging.getLogger(__name__)
 
 #: Why a spider is closed whose store keeps failing.
 CLOSED_BY_STORE = "imgpipe_store_errors"
 
-#: Outcomes that show that the store works.
-_WELL = {Outcome.STORED, Outcome.CACHED, Outcome.UP_TO_DATE, Outcome.REVALIDATED}
-
 
 class Storing(Naming):
     """The part of the pipeline that reaches stores which no renderer reaches."""
 
-    _store_errors = 0
+    _store_errors: dict[bool, int]
     _signing_failed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # In a row: of those that were to be written, and of those that were looked for.
+        self._store_errors = {True: 0, False: 0}
 
     # --- files ---
 
@@ -66,15 +72,33 @@ class Storing(Naming):
         except Exception as error:
             raise StoreFailed(f"Could not store {output.path}: {one_line(error)}") from error
 
-    async def _stat_elsewhere(self, path: str, info: MediaPipeline.SpiderInfo) -> Any:
+    async def _are_there(self, files: Sequence[Rendition], info: MediaPipeline.SpiderInfo) -> bool:
+        """Return whether *files* are stored as they were recorded; each costs a question."""
+        far = far_store(self.store)
+        if far is not None:
+            return await self.workers.run_to_store(tasks.are_there, files, far)
+        for file in files:
+            stat = await self._stat_elsewhere(file.path, info)
+            if not stat or stat.get("checksum") not in {None, file.checksum}:
+                return False
+        return True
+
+    async def _stat_elsewhere(
+        self, path: str, info: MediaPipeline.SpiderInfo, known: Rendition | None = None
+    ) -> Any:
         """Return what Scrapy's ``stat_file`` does; None where a user's store cannot tell.
+
+        Args:
+            path: of the file.
+            info: for a user's store.
+            known: what is recorded of it, which spares one of ours to read it.
 
         Raises:
             StoreFailed: one of ours cannot: that is no reason to download a million images.
         """
         far = far_store(self.store)
         if far is not None:
-            return await self.workers.run_to_store(stat_info, far, path)
+            return await self.workers.run_to_store(stat_info, far, path, known)
         try:
             return await ensure_awaitable(self.store.stat_file(path, info))
         except Exception as error:  # noqa: BLE001 - many stores raise for what is not there
@@ -96,7 +120,8 @@ class Storing(Naming):
         files: list[Any] = [told, *told.get("renditions", ())]
         paths = [file["path"] for file in files]
         if base == SIGNED:
-            store, seconds = far_store(self.store), self.options.public_url_seconds
+            store: Any = self.store
+            store, seconds = store.native, self.options.public_url_seconds
             urls, trouble = await self.workers.run_to_store(_signed, store, paths, seconds)
             if trouble and not self._signing_failed:
                 self._signing_failed = True
@@ -119,24 +144,34 @@ class Storing(Naming):
         Raises:
             HookFailed: ``interrupted``.
         """
-        most = self.options.close_on_store_errors
-        if most and self._store_errors >= most:
-            raise HookFailed(f"The store failed {most} times in a row", "interrupted")
+        if self.workers.given_up:
+            raise HookFailed(self.workers.given_up, "interrupted")
 
-    def _watch_store(self, outcome: str) -> None:
-        """Count failures in a row, and close the spider at the last one that is suffered."""
+    def _watch_store(self, outcome: str, *, written: bool) -> None:
+        """Count failures in a row, and what shows that the store works.
+
+        Args:
+            outcome: of a source.
+            written: whether it got so far that it was to be written.
+        """
+        if outcome == Outcome.STORE_FAILED:
+            self._count_store_error(written=written)
+        elif outcome in {Outcome.STORED, Outcome.CACHED}:
+            self._store_errors = {True: 0, False: 0}
+        elif outcome == Outcome.UP_TO_DATE and not self.options.trust_index:
+            self._store_errors[False] = 0  # that it can be read says nothing of writing
+
+    def _count_store_error(self, *, written: bool) -> None:
+        """Count one more, and close the spider at the last one that is suffered."""
         most = self.options.close_on_store_errors
-        if outcome in _WELL and self._store_errors < most:
-            self._store_errors = 0
-        if outcome != Outcome.STORE_FAILED:
+        self._store_errors[written] += 1
+        if not most or self._store_errors[written] != most or self.workers.given_up:
             return
-        self._store_errors += 1
-        if self._store_errors != most:
-            return
+        self.workers.given_up = f"The store failed {most} times in a row"
         _logger.error(
             "Closing the spider: the store failed %(count)d times in a row"
             " (IMGPIPE_CLOSE_ON_STORE_ERRORS)",
-            {"count": self._store_errors},
+            {"count": most},
             extra={"spider": self.crawler.spider},
         )
         engine: Any = self.crawler.engine

@@ -6,5 +6,6 @@ process starts from a line of code of ours, so it never imports the ``__main__``
 whoever runs a script without a main guard, a notebook or ``python -c``.
 
 Import :mod:`.pool` to have work done, never :mod:`.child`: that is the other end.
-This room knows nothing of images; functions and errors travel by their names.
+This room knows nothing of images but the names of records that answers have; functions and
+errors travel by their names. Calls are trusted there; answers are not trusted here.
 """

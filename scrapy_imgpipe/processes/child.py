@@ -4,7 +4,7 @@ The end of standard input is the end of the process, and the death of who starte
 is the end of standard input. Standard output is the pipe for answers alone: what
 libraries print goes to standard error.
 
-Imports the standard library, what it is told to, and what the calls name.
+Imports the standard library, our errors, what it is told to, and what calls and answers name.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from scrapy_imgpipe.processes.answers import Warned, travelling, warned_of, written
 from scrapy_imgpipe.processes.frames import (
     ANSWER,
     CALL,
@@ -31,13 +32,10 @@ from scrapy_imgpipe.processes.frames import (
     read_exactly,
     write_all,
 )
-from scrapy_imgpipe.processes.outcomes import applied, travelling
+from scrapy_imgpipe.processes.outcomes import applied
 
 #: What is read ahead: more than any pickled call has.
 _BUFFER = 1 << 16
-
-#: A warning as it travels: text, category, file name and line.
-_Warned = tuple[str, type[Warning], str, int]
 
 
 def main(memory: str, *modules: str) -> None:
@@ -47,21 +45,22 @@ def main(memory: str, *modules: str) -> None:
     """
     _limit_memory(int(memory))
     _ignore_terminal()
-    warned: list[_Warned] = []
+    warned: list[Warned] = []
     warnings.showwarning = lambda text, category, file_name, line, *_: warned.append(
-        (str(text), category, file_name, line)
+        warned_of(text, category, file_name, line)
     )
     for module in modules:  # before the pipes are private: who started us reads the error
         import_module(module)
     warned.clear()  # of imports: the other process has imported the same
     calls, answers = _private_pipes()
+    _leave_to_no_fork(calls.fileno(), answers)
     gc.collect()
     gc.freeze()  # modules stay: no collection has to look at them again
     write_all(answers, READY)
     with calls, suppress(BrokenPipeError, EOFError):  # nobody is interested any more
         while True:
             answer = _answer_next(calls, warned)
-            write_all(answers, ANSWER.pack(len(answer)), answer)
+            write_all(answers, ANSWER.pack(sum(map(len, answer))), *answer)
             del answer
 
 
@@ -109,8 +108,21 @@ def _private_pipes() -> tuple[io.BufferedReader, int]:
     return io.BufferedReader(io.FileIO(calls), _BUFFER), answers
 
 
-def _answer_next(calls: io.BufferedReader, warned: list[_Warned]) -> bytes:
-    """Wait for a call, do it, and return the answer, pickled.
+def _leave_to_no_fork(*pipes: int) -> None:
+    """Let a fork of this process, which a step may make, neither hold *pipes* nor use them."""
+
+    def leave() -> None:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for pipe in pipes:
+            os.dup2(nothing, pipe, inheritable=False)
+        os.close(nothing)
+
+    if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+        os.register_at_fork(after_in_child=leave)
+
+
+def _answer_next(calls: io.BufferedReader, warned: list[Warned]) -> list[bytes]:
+    """Wait for a call, do it, and return the answer, in pieces.
 
     Whatever goes wrong is an answer.
 
@@ -132,9 +144,9 @@ def _answer_next(calls: io.BufferedReader, warned: list[_Warned]) -> bytes:
             raise EOFError
         kind, value = _do(call, data)
     try:
-        return pickle.dumps((kind, value, warned), pickle.HIGHEST_PROTOCOL)
+        return written(kind, value, warned)
     except BaseException as error:  # noqa: BLE001 - what it returned does not travel
-        return pickle.dumps((RAISED, travelling(error), ()), pickle.HIGHEST_PROTOCOL)
+        return written(RAISED, travelling(error), ())
     finally:
         warned.clear()
 

@@ -4,14 +4,16 @@ A call is a head of two lengths, two pickles, and the bytes it is about, which a
 pickled: they would be copied twice. The first pickle is what has to be taken on
 before, ``(function, value)`` or None; the second is ``(function, arguments)``. The
 bytes, unless there are none, are the argument before these. An answer is a length and
-one pickle: its kind, its value and the warnings that were shown. One call is under way
-at a time, so what can be read belongs to its answer.
+one pickle, see :mod:`.answers`: its kind, its value and the warnings that were shown. One
+call is under way at a time, so what can be read belongs to its answer; who sent it is not
+trusted.
 
 The standard library only: a worker process imports this before anything else.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from collections.abc import Callable
@@ -30,6 +32,13 @@ ANSWER = Struct("<Q")
 
 #: Most bytes of the first read of an answer; nearly all fit in. What Linux gives a pipe.
 READ = 1 << 16
+
+#: Most bytes of an answer. The largest has the renditions of one image, encoded; those of a
+#: gigapixel have a fraction of it.
+MOST_ANSWER = 4 << 30
+
+#: Most bytes of memory that are taken for a large answer before they have come.
+_AHEAD = 16 << 20
 
 #: Kinds of answers: the value, the error, or why the call could not be understood.
 RETURNED, RAISED, REFUSED = range(3)
@@ -80,25 +89,57 @@ def write_all(pipe: int, *parts: bytes) -> None:
             views[0] = views[0][written:]
 
 
-def read_answer(pipe: int) -> bytes | bytearray | None:
-    """Return the next pickled answer, or None where the other end has gone."""
+class BadAnswer(Exception):
+    """What came is no answer; the message says why."""
+
+
+def read_answer(pipe: int, given_up: Callable[[], bool]) -> io.BytesIO | None:
+    """Return the next pickled answer, or None where the other end has gone.
+
+    It takes hardly more memory than has come. What has not come when *given_up* says so is not
+    waited for: somebody else may hold the other end.
+
+    Raises:
+        BadAnswer: it has another length than it says, or more than :data:`MOST_ANSWER`.
+        OSError: the pipe cannot be read.
+    """
     data = os.read(pipe, READ)
     while 0 < len(data) < ANSWER.size:
-        more = os.read(pipe, READ)
+        more = b"" if given_up() else os.read(pipe, READ)
         if not more:
             return None
         data += more
     if not data:
         return None
     (length,) = ANSWER.unpack_from(data)
-    if len(data) == ANSWER.size + length:
-        return data[ANSWER.size :]
-    answer = bytearray(length)
-    begun = len(data) - ANSWER.size
-    answer[:begun] = data[ANSWER.size :]
-    del data
+    missing = ANSWER.size + length - len(data)
+    if length > MOST_ANSWER or missing < 0:
+        raise BadAnswer(f"{len(data) - ANSWER.size} bytes came where it says {length}")
+    if not missing:
+        return io.BytesIO(data[ANSWER.size :])
+    return _read_rest(pipe, data[ANSWER.size :], length, given_up)
+
+
+def _read_rest(
+    pipe: int, begun: bytes, length: int, given_up: Callable[[], bool]
+) -> io.BytesIO | None:
+    """Return *begun* and what follows, *length* bytes in all, each copied once."""
+    done, room = len(begun), min(length, _AHEAD)
+    answer = io.BytesIO(bytes(room))
+    answer.write(begun)
     with open(pipe, "rb", buffering=0, closefd=False) as source:
-        return answer if read_exactly(source, memoryview(answer)[begun:]) else None
+        while done < length:
+            if done == room:
+                room = min(length, done + _AHEAD)
+                answer.seek(done)
+                answer.write(bytes(room - done))
+            with answer.getbuffer() as buffer, buffer[done:] as rest:
+                count = 0 if given_up() else source.readinto(rest)
+            if not count:
+                return None
+            done += count
+    answer.seek(0)
+    return answer
 
 
 def read_exactly(source: Source, buffer: memoryview) -> bool:

@@ -203,12 +203,12 @@ class Processes:
         Raises:
             ImageBroken: code ``timed-out``.
         """
-        answer, late, full, ended, under_work = None, False, False, "", True
+        answer, late, full, ended, why, under_work = None, False, False, "", "", True
         self._watch.begin(process)
         try:
             answer = process.ask(call, data)
         except Died as died:
-            under_work = died.under_work
+            under_work, why = died.under_work, died.why
         finally:
             late = self._watch.end(process)
             full = answer is not None and self._was_full(answer)
@@ -224,7 +224,7 @@ class Processes:
         if late:
             limit = f"{self._terms.seconds:g} s of IMGPIPE_TIMEOUT_SECONDS"
             raise ImageBroken(f"It took a worker process more than the {limit}", "timed-out")
-        return ended if under_work else ""
+        return (why or ended) if under_work else ""
 
     def _was_full(self, answer: tuple[int, Any]) -> bool:
         """Return whether the limit of memory is what made *answer*."""

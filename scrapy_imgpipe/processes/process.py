@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -17,7 +16,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from scrapy_imgpipe.processes.frames import CALL, NO_DATA, READ, READY, read_answer, write_all
+from scrapy_imgpipe.processes import answers
+from scrapy_imgpipe.processes.frames import (
+    CALL,
+    NO_DATA,
+    READ,
+    READY,
+    BadAnswer,
+    read_answer,
+    write_all,
+)
+from scrapy_imgpipe.processes.release import release_reader, release_writer
 
 #: How long a start may take. Not measured.
 START_SECONDS = 60.0
@@ -77,11 +86,13 @@ class Died(Exception):
 
     Attributes:
         under_work: whether it may have been the work that it died of.
+        why: it was killed, in a few words; none where it died by itself.
     """
 
-    def __init__(self, *, under_work: bool) -> None:
-        super().__init__(under_work)
+    def __init__(self, *, under_work: bool, why: str = "") -> None:
+        super().__init__(under_work, why)
         self.under_work = under_work
+        self.why = why
 
 
 class WorkerProcess:
@@ -100,6 +111,8 @@ class WorkerProcess:
         if not sys.executable or getattr(sys, "frozen", False):
             raise NotStarted("this program is no Python that could be started again")
         self.told: Any = None  # what it has taken on of this process
+        self._lock = threading.Lock()  # of the pipes, which may be closed
+        self._writes = self._killed = self._hung_up = False
         try:
             self._process = subprocess.Popen(**_start_arguments(terms))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -118,33 +131,47 @@ class WorkerProcess:
     def ask(self, call: bytes, data: bytes | None) -> tuple[int, Any]:
         """Have the pickled *call* done with *data*; return the kind of answer and its value.
 
-        Warnings that were shown there are shown here.
+        Warnings that were shown there are shown here. One whose answer is none is killed.
 
         Raises:
             Died: before, under or after the work, which begins when all has been written.
         """
         size = NO_DATA if data is None else len(data)
+        self._writes = True
         try:
+            if self._killed:
+                raise BrokenPipeError
             write_all(self._calls, CALL.pack(len(call), size), call, data or b"")
         except OSError:
             raise Died(under_work=False) from None
-        try:
-            answer = read_answer(self._answers)
-        except OSError:
-            answer = None
-        if answer is None:
-            raise Died(under_work=True)
-        kind, value, warned = pickle.loads(answer)  # noqa: S301 - from what we started
+        finally:
+            self._writes = False
+        kind, value, warned = self._answer()
         for warning in warned:
             warnings.warn_explicit(*warning)
         return kind, value
 
+    def _answer(self) -> answers.Answer:
+        why = ""
+        try:
+            answer = read_answer(self._answers, lambda: self._killed)
+            if answer is not None:
+                return answers.read(answer)
+        except OSError:
+            pass
+        except (BadAnswer, MemoryError) as error:
+            why = f"its answer was none: {error}"
+            self.kill()
+        raise Died(under_work=True, why=why)
+
     def hang_up(self) -> None:
         """Let it end by itself, as soon as it has nothing to do."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        with self._lock:
+            self._hung_up = True
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
 
     def end(self) -> str:
         """End it, by force where it takes too long; return how it ended, in a few words."""
@@ -164,13 +191,20 @@ class WorkerProcess:
     def kill(self) -> None:
         """End it by force, and with it who waits for it; on POSIX, what it has started too.
 
+        Of that, what has a session of its own goes on; on Linux nobody waits for it.
+
         Safe from any thread, as long as :meth:`end` has not returned.
         """
+        self._killed = True
         if os.name == "posix" and self._process.returncode is None:
             with suppress(OSError):  # it has ended
                 os.killpg(self.pid, signal.SIGKILL)  # it leads a group of its own
         else:
             self._process.kill()
+        with self._lock:
+            if not self._hung_up:
+                release_reader(self._answers)
+                release_writer(self._calls, lambda: self._writes)
 
     def wait_until_ready(self) -> None:
         """Return when it takes calls.
@@ -190,7 +224,7 @@ class WorkerProcess:
         try:
             timer.start()
             while not said.endswith(READY):
-                more = os.read(self._answers, READ)
+                more = b"" if self._killed else os.read(self._answers, READ)
                 if not more:
                     break
                 said += more

@@ -224,5 +224,5 @@ def _parts_of(uri: str, access: Access) -> tuple[str, tuple[str, int], str, Acce
     if host:
         access = replace(access, ftp_user=user, ftp_password=password)
         return scheme, (host, port), parts.path, access
-    expected = f"{scheme}://HOST/BASE or {scheme}://USER:PASSWORD@HOST/BASE"
+    expected = f"{scheme}://HOST/BASE, user and password before the host percent-encoded"
     raise ValueError(f"it has to be {expected}, without control characters{fault}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from scrapy_imgpipe.tasks.looking import (
     Found,
     Wanted,
+    are_there,
     found_of,
     look_up,
     with_time,
@@ -48,6 +49,7 @@ __all__ = [
     "Saved",
     "Source",
     "Wanted",
+    "are_there",
     "check_permission",
     "collect",
     "content_of",

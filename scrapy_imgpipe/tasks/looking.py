@@ -168,6 +168,17 @@ def is_as_recorded(file: Rendition, store: Store) -> bool:
     return there is not None and (there.bytes, stamp(there.modified)) == (file.bytes, file.modified)
 
 
+def are_there(files: Sequence[Rendition], store: Store) -> bool:
+    """Return whether all *files* are in a *store* that does not tell of each when it was put."""
+    for file in files:
+        there = store.stat(file.path)
+        if there is None or there.bytes != file.bytes:
+            return False
+        if there.checksum not in {"", file.checksum}:
+            return False
+    return True
+
+
 def _not_there(record: ImageRecord, policy: Policy, now: float) -> Found:
     """The full image is not there, or not to be: only a failure, if it has one, counts."""
     refused = is_known_failure(record, now, policy)

@@ -192,8 +192,7 @@ def test_settings_from_the_command_line_count(
         (
             "runspider",
             "IMAGES_STORE=gopher://x/y",
-            "a directory or a complete URI with a scheme of 'az', 'file', 'ftp', 'ftps', 'gs',"
-            " 'memory', 's3'",
+            "scheme of 'az', 'file', 'ftp', 'ftps', 'gs', 'memory', 's3'",
         ),
     ],
 )

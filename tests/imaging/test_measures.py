@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import signal
 from array import array
 from collections import OrderedDict, UserDict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from decimal import Decimal
 from enum import Enum, IntEnum
 from fractions import Fraction
@@ -278,6 +282,35 @@ def test_a_function_that_fails_costs_its_answer_and_keeps_no_picture():
             picture.getpixel((0, 0))
 
 
+def in_a_thread(*measures):
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(measure, encoded(noisy()), measures).result()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SystemExit(5), "SystemExit: 5"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (asyncio.CancelledError(), "CancelledError"),
+    ],
+    ids=repr,
+)
+def test_what_would_end_an_event_loop_costs_its_answer_in_a_thread(error, words):
+    def leaving(image):
+        raise error
+
+    assert in_a_thread(leaving, lambda _: {"after": 1}) == {ERROR: words, "after": 1}
+
+
+def test_ctrl_c_ends_measuring_in_the_main_thread():
+    def interrupted(image):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(SMALL, [interrupted])
+
+
 @pytest.mark.parametrize(
     ("data", "error", "code"),
     [
@@ -382,6 +415,17 @@ class Whole(int):
     pass
 
 
+class Word(str):
+    __slots__ = ()
+
+
+class Spoken:
+    """Its text has a class of its own, as that of markupsafe."""
+
+    def __str__(self):
+        return Word("spoken")
+
+
 class Part(float):
     pass
 
@@ -393,6 +437,7 @@ class Part(float):
         (True, True),
         (5, 5),
         (2**80, 2**80),
+        (-(2**8192), hex(-(2**8192))),
         (-0.5, -0.5),
         ("text", "text"),
         (float("nan"), None),
@@ -417,6 +462,9 @@ class Part(float):
         ({3}, "{3}"),
         (Shelf(), "shelf"),
         (Itself(), "itself"),
+        (Word("word"), "word"),
+        (Spoken(), "spoken"),
+        (date(2026, 11, 30), "2026-11-30"),
         (array("d", [0.5, float("nan")]), [0.5, None]),
         (memoryview(b"ab"), [97, 98]),
         ([1, (2, Scalar(3)), [None]], [1, [2, 3], [None]]),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -315,6 +318,63 @@ def test_what_a_step_does_wrong_is_its_own():
         with pytest.raises(HookFailed, match=words) as caught:
             render(encoded(noisy()), plan)
         assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SystemExit(5), "SystemExit: 5"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (asyncio.CancelledError(), "CancelledError"),
+    ],
+    ids=repr,
+)
+def test_what_would_end_an_event_loop_is_a_mistake_of_a_step_in_a_thread(error, words):
+    def leaving(image):
+        raise error
+
+    plan = Plan((Variant("a", 9, steps=(leaving,)),))
+    with ThreadPoolExecutor(1) as thread:
+        failed = thread.submit(render, encoded(noisy()), plan).exception()
+    assert isinstance(failed, HookFailed)
+    assert str(failed).endswith(f"leaving failed: {words}")
+    assert failed.__context__ is None
+
+
+def test_ctrl_c_ends_rendering_in_the_main_thread():
+    def interrupted(image):
+        signal.raise_signal(signal.SIGINT)
+        return image
+
+    def leaving(image):
+        raise SystemExit
+
+    def raising(image):
+        raise KeyboardInterrupt
+
+    picture = encoded(noisy())
+    with pytest.raises(KeyboardInterrupt):
+        render(picture, Plan((Variant("a", 9, steps=(interrupted,)),)))
+    with pytest.raises(HookFailed):
+        render(picture, Plan((Variant("a", 9, steps=(leaving,)),)))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a worker process
+    try:
+        with pytest.raises(HookFailed):
+            render(picture, Plan((Variant("a", 9, steps=(raising,)),)))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_error_that_cannot_be_told_is_a_mistake_of_the_step_too():
+    class Shy(Exception):
+        def __str__(self):
+            raise ValueError
+
+    def failing(image):
+        raise Shy
+
+    with pytest.raises(HookFailed, match=r"failed: Shy: it has no text$"):
+        render(encoded(noisy()), Plan((Variant("a", 9, steps=(failing,)),)))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

@@ -70,9 +70,8 @@ def once(bucket, tmp_path):
         def __init__(self, uri, access=None):
             self.native = bucket
 
-    def run(answers=None, urls=(A,), base=ImagesPipeline, **settings):
-        schemes = {**ImagesPipeline.STORE_SCHEMES, "memory": Far}
-        kind = type("IntoBucket", (base,), {"STORE_SCHEMES": schemes})
+    def run(answers=None, urls=(A,), base=ImagesPipeline, engine=None, **settings):
+        kind = type("IntoBucket", (base,), {"STORE_SCHEMES": run.schemes})
         bucket.asked.clear()
         settings = {
             "IMAGES_STORE": f"memory://{tmp_path.name}",
@@ -81,9 +80,12 @@ def once(bucket, tmp_path):
             **settings,
         }
         with Crawl("unused", answers, kind, **settings) as crawl:
+            if engine is not None:
+                crawl.crawler.engine = Engine(crawl.site, engine)
             crawl.images_ = crawl.images(*urls)
         return crawl
 
+    run.schemes = {**ImagesPipeline.STORE_SCHEMES, "memory": Far}
     return run
 
 
@@ -219,6 +221,72 @@ def test_a_thumbnail_that_cannot_be_written_leaves_the_image_up_to_date(once, bu
     assert once(IMAGES_THUMBS=THUMBS).images_[0]["renditions"]
 
 
+# --- equal bytes behind many URLs ---
+
+DEDUPE = {"IMGPIPE_DEDUPE": "content", "IMAGES_THUMBS": THUMBS}
+
+
+def test_equal_bytes_are_stored_under_one_key(once, bucket):
+    data = jpeg()
+    first, second = once({A: data, B: data}, (A, B), **DEDUPE).images_
+    assert first["path"] == second["path"]
+    assert len(list(bucket.list())) == 2
+
+
+@pytest.mark.parametrize("gone", ["full", "thumbs", "all"])
+def test_bytes_that_are_gone_from_the_store_are_put_again(once, bucket, gone):
+    data = jpeg()
+    once({A: data}, **DEDUPE)
+    for path in list(bucket.list()):
+        if gone == "all" or path.startswith(gone):
+            bucket.delete(path)
+    for url in (A, B):
+        (image,) = once({url: data}, (url,), IMAGES_EXPIRES=0, **DEDUPE).images_
+        assert bucket.get(image["path"]) == data
+        assert bucket.stat(image["renditions"][0]["path"])
+
+
+@pytest.mark.parametrize("tells_times", [True, False])
+def test_what_has_no_checksum_is_read_only_where_the_time_does_not_tell(tmp_path, tells_times):
+    class Plain(MemoryStore):
+        """Knows no checksums, as FTP servers do not."""
+
+        read: ClassVar = []
+
+        def _put(self, key, data, facts):
+            stat = super()._put(key, data, facts)
+            return Stat(stat.bytes, stat.modified if tells_times else 0)
+
+        def _stat(self, key):
+            stat = super()._stat(key)
+            return stat and Stat(stat.bytes, stat.modified)
+
+        def _get(self, key):
+            self.read.append(key)
+            return super()._get(key)
+
+    store = Plain()
+
+    class Far(FarFilesStore):
+        def __init__(self, uri, access=None):
+            self.native = store
+
+    class Into(ImagesPipeline):
+        STORE_SCHEMES: ClassVar = {**ImagesPipeline.STORE_SCHEMES, "memory": Far}
+
+    settings = {"IMAGES_STORE": "memory://x", "IMGPIPE_INDEX": str(tmp_path / "index.sqlite")}
+    with Crawl("unused", {A: jpeg()}, Into, **settings) as crawl:
+        (image,) = crawl.images(A)
+    with Crawl("unused", {}, Into, **settings) as crawl:
+        assert crawl.images(A) == [{**image, "status": "uptodate"}]
+    assert store.read == ([] if tells_times else [image["path"]])
+    store.put(image["path"], b"of another size")
+    store.read.clear()
+    with Crawl("unused", {A: jpeg()}, Into, **settings) as crawl:
+        assert crawl.images(A)[0]["status"] == "downloaded"
+    assert store.read == []
+
+
 # --- public URLs ---
 
 
@@ -257,6 +325,33 @@ def test_signed_urls_come_from_the_store(once, bucket):
     assert image["public_url"] == f"https://signed/{image['path']}?for=60"
 
 
+def test_a_subclass_that_overrides_scrapys_methods_signs_as_well(once, bucket, tmp_path):
+    class Noting(FarFilesStore):
+        def __init__(self, uri, access=None):
+            self.native = bucket
+
+        def persist_file(self, *args, **kwargs):
+            return super().persist_file(*args, **kwargs)
+
+    class Into(ImagesPipeline):
+        STORE_SCHEMES: ClassVar = {**ImagesPipeline.STORE_SCHEMES, "memory": Noting}
+
+    bucket.signed_url = lambda path, seconds: f"https://signed/{path}"
+    settings = {"IMAGES_STORE": "memory://x", "IMGPIPE_PUBLIC_URL": "signed"}
+    with Crawl("unused", {A: jpeg()}, Into, **settings) as crawl:
+        (image,) = crawl.images(A)
+    assert image["public_url"] == f"https://signed/{image['path']}"
+
+
+def test_a_report_has_no_signed_urls(once, bucket, tmp_path):
+    bucket.signed_url = lambda path, seconds: f"https://signed/{path}"
+    report = tmp_path / "report.jsonl"
+    settings = {"IMGPIPE_PUBLIC_URL": "signed", "IMAGES_THUMBS": THUMBS}
+    (image,) = once({A: jpeg()}, IMGPIPE_REPORT=str(report), **settings).images_
+    assert image["renditions"][0]["public_url"]
+    assert "https://signed/" not in report.read_text()
+
+
 def test_what_cannot_be_signed_is_stored_all_the_same(once, bucket, caplog):
     def signed_url(path, seconds):
         if "small" in path:
@@ -285,11 +380,13 @@ def test_signed_urls_of_a_store_that_cannot_are_refused_at_the_start(tmp_path, s
 class Engine(SimpleNamespace):
     """Notes why it was told to close the spider."""
 
-    def __init__(self, site):
-        super().__init__(download_async=site.download_async, reasons=[])
+    def __init__(self, site, told=None):
+        told = told or threading.Event()
+        super().__init__(download_async=site.download_async, reasons=[], told=told)
 
     async def close_spider_async(self, *, reason):
         self.reasons.append(reason)
+        self.told.set()
 
 
 def urls(count):
@@ -356,6 +453,53 @@ def test_one_that_is_stored_begins_the_count_anew(failing):
     crawl = failing(40, bad, one_by_one=True, IMGPIPE_CLOSE_ON_STORE_ERRORS=5)
     assert crawl.crawler.engine.reasons == []
     assert crawl.outcomes() == {"store-failed": 32, "stored": 8}
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_what_is_there_already_says_nothing_of_writing(once, bucket, tmp_path, trust):
+    known, new = urls(6), [f"http://new.example/{number}.jpg" for number in range(6)]
+    once(dict.fromkeys(known, jpeg()), known)
+    bucket.broken["put"] = "403 Forbidden"
+    mixed = [url for pair in zip(known, new, strict=True) for url in pair]
+    settings = {"IMGPIPE_CLOSE_ON_STORE_ERRORS": 3, "IMGPIPE_TRUST_INDEX": trust}
+    settings |= {"IMGPIPE_INDEX": str(tmp_path / "index.sqlite"), "IMGPIPE_KEEP_FAILED": True}
+    with Crawl(
+        "unused",
+        {url: jpeg() for url in new},
+        type("Into", (ImagesPipeline,), {"STORE_SCHEMES": once.schemes}),
+        IMAGES_STORE=f"memory://{tmp_path.name}",
+        **settings,
+    ) as crawl:
+        crawl.crawler.engine = Engine(crawl.site)
+        for url in mixed:
+            crawl.images(url)
+    assert crawl.crawler.engine.reasons == ["imgpipe_store_errors"]
+    assert crawl.outcomes()["store-failed"] == 3
+
+
+def test_thumbnails_that_cannot_be_written_count_as_well(once, bucket):
+    once(dict.fromkeys(urls(6), jpeg()), urls(6))
+    bucket.broken["put"] = "403 Forbidden"
+    settings = {"IMGPIPE_CLOSE_ON_STORE_ERRORS": 3, "IMAGES_THUMBS": THUMBS}
+    crawl = once(None, urls(6), engine=threading.Event(), **settings)
+    assert crawl.crawler.engine.reasons == ["imgpipe_store_errors"]
+
+
+def test_what_stands_in_line_for_a_store_that_was_given_up_is_not_asked(once, bucket):
+    given_up = threading.Event()
+
+    def stat(key):
+        bucket.asked.append(("stat", key))
+        if len(bucket.asked) > 3:
+            given_up.wait(10)
+        raise OSError("no answer")
+
+    bucket._stat = stat
+    settings = {"IMGPIPE_CLOSE_ON_STORE_ERRORS": 3, "IMGPIPE_STORE_CONNECTIONS": 1}
+    crawl = once(None, urls(200), engine=given_up, **settings)
+    assert crawl.crawler.engine.reasons == ["imgpipe_store_errors"]
+    assert len(bucket.asked) == 4
+    assert crawl.outcomes() == {"store-failed": 4, "interrupted": 196}
 
 
 def test_with_zero_it_goes_on(failing):
@@ -430,6 +574,17 @@ def test_two_pipelines_have_two_ways_in():
     public = Crawl("unused", {}, Public, IMAGES_STORE="s3://bucket/b", **settings).pipeline
     assert (private.access.s3_acl, public.access.s3_acl) == ("private", "public-read")
     assert "secret" not in repr(private.access)
+
+
+def test_each_server_has_an_index_of_its_own():
+    from scrapy_imgpipe.pipeline.places import index_path
+
+    aws = {"AWS_REGION_NAME": "x", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    found = {str(index_path("s3://bucket"))}
+    for server in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
+        settings = {**aws, "IMAGES_STORE": "s3://bucket", "AWS_ENDPOINT_URL": server}
+        found.add(Crawl("unused", {}, **settings).pipeline.knowledge.index.path)
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize(
