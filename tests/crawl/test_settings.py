@@ -31,6 +31,8 @@ class PageSpider(scrapy.Spider):
         yield {"image_urls": response.css("img::attr(src)").getall()}
 """
 
+SCHEMES = "'az', 'file', 'ftp', 'ftps', 'gs', 'memory', 's3'"
+
 
 @pytest.fixture(scope="module")
 def open_minded(site: Site, folder: Path) -> Crawled:
@@ -192,7 +194,7 @@ def test_settings_from_the_command_line_count(
         (
             "runspider",
             "IMAGES_STORE=gopher://x/y",
-            "scheme of 'az', 'file', 'ftp', 'ftps', 'gs', 'memory', 's3'",
+            f"a directory or a complete URI with a scheme of {SCHEMES}",
         ),
     ],
 )
