@@ -412,3 +412,41 @@ reactor.run()
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "good\n"
+
+
+def test_what_waits_for_a_store_when_the_loop_ends_is_not_begun():
+    release, began = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def put(number: int) -> None:
+        done.append(number)
+        began.set()
+        release.wait(10)
+
+    workers = Workers(1, connections=1)
+
+    async def crawl() -> None:
+        for number in range(5):
+            asyncio.get_running_loop().create_task(workers.run_to_store(put, number))
+        await asyncio.to_thread(began.wait, 10)
+
+    asyncio.run(crawl())  # it ends without a close, as after a second Ctrl-C
+    release.set()
+    for pool in workers._pools.values():
+        pool.shutdown(wait=True)
+    assert done == [0]
+
+
+def test_a_store_that_is_given_up_is_asked_no_more():
+    workers = Workers(1, connections=1)
+
+    async def crawl() -> None:
+        assert await workers.run_to_store(abs, -1) == 1
+        workers.given_up = "It is full"
+        with pytest.raises(HookFailed, match="It is full") as caught:
+            await workers.run_to_store(abs, -1)
+        assert caught.value.code == "interrupted"
+        assert await workers.run(abs, -1) == 1
+        await workers.close()
+
+    asyncio.run(crawl())
