@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.commands.console import Console
     from scrapy_imgpipe.commands.place import Place
     from scrapy_imgpipe.records import ImageRecord
+    from scrapy_imgpipe.stores import Stat
 
 #: Paths that the index is asked for at a time.
 _PATHS = 500
@@ -96,10 +97,14 @@ def _unknown(
         if unknown:
             # Damage in its file is found while it is read, and then the index is begun anew.
             require_records(place)
-        for path in unknown:
-            stat = place.store.stat(path)
-            if stat is not None and stat.modified < before:
-                yield path, stat.bytes, stat.modified
+        with closing(in_threads(_stat_at(place), unknown, place.threads)) as looked:
+            for path, stat in looked:
+                if stat is not None and stat.modified < before:
+                    yield path, stat.bytes, stat.modified
+
+
+def _stat_at(place: Place) -> Callable[[str], tuple[str, Stat | None]]:
+    return lambda path: (path, place.store.stat(path))
 
 
 def _gone(place: Place, console: Console) -> Iterator[ImageRecord]:

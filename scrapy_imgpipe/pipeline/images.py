@@ -42,6 +42,7 @@ from scrapy_imgpipe.pipeline.reporting import Reporting
 from scrapy_imgpipe.pipeline.retries import Retries
 from scrapy_imgpipe.pipeline.turns import Turns
 from scrapy_imgpipe.store_adapter import FarFilesStore, FileSystemFilesStore
+from scrapy_imgpipe.stores import Access
 from scrapy_imgpipe.workers import Workers
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ImagesPipeline(Rendering):
         self.options: options.Options = options.Options.read(
             functools.partial(self._look_up_setting, crawler.settings)
         )
-        self.access = self._access(crawler.settings)
+        self.access: Access = self._access(crawler.settings)
         super().__init__(store_uri, download_func, crawler=crawler)
         self.thumbs: dict[str, tuple[int, int]] = self.options.thumbs or parse(
             values.THUMBS, f"{type(self).__name__}.THUMBS", self.thumbs

@@ -122,7 +122,7 @@ class Storing(Naming):
         if base == SIGNED:
             store: Any = self.store
             store, seconds = store.native, self.options.public_url_seconds
-            urls, trouble = await self.workers.run_to_store(_signed, store, paths, seconds)
+            urls, trouble = await self.workers.run(_signed, store, paths, seconds)
             if trouble and not self._signing_failed:
                 self._signing_failed = True
                 _logger.warning(

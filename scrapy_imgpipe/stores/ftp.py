@@ -61,7 +61,7 @@ class FtpStore(KeyedStore):
         ValueError: *uri* names no host, or something that FTP cannot carry.
     """
 
-    failures = ftplib.all_errors
+    failures: tuple[type[Exception], ...] = ftplib.all_errors
 
     def __init__(self, uri: str, access: Access) -> None:
         scheme, (host, port), base, access = _parts_of(uri, access)

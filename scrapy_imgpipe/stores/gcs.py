@@ -75,9 +75,10 @@ class GcsStore(KeyedStore):
     """
 
     def __init__(self, uri: str, access: Access) -> None:
-        self.bucket, prefix = bucket_of(uri)
+        bucket, prefix = bucket_of(uri)
+        self.bucket: str = bucket
         super().__init__(f"gs://{self.bucket}", prefix)
-        self.failures = failures()
+        self.failures: tuple[type[Exception], ...] = failures()
         self._properties = _properties_of(access.headers)
         self._acl = _acl_of(access.gcs_acl)
         self.client: Any = _client_of(access)

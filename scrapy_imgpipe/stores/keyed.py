@@ -7,6 +7,7 @@ once has as many threads.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,8 +17,14 @@ from urllib.parse import quote, urlsplit
 from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.paths import checked_path
 from scrapy_imgpipe.stores.protocol import NO_FACTS, Facts, File, Stat
+from scrapy_imgpipe.stores.texts import CONTROL
 
 _T = TypeVar("_T")
+
+#: Names of buckets and containers: what botocore takes (``VALID_BUCKET``), and the dollar of
+#: Azure's own. What is new has to be shorter and in lower case, but old ones are there, and
+#: servers with rules of their own.
+_BUCKET = re.compile(r"[A-Za-z0-9._$-]{1,255}")
 
 #: Longest word of a client library that is passed on, in characters.
 _MOST_SAID = 300
@@ -34,7 +41,7 @@ class KeyedStore(ABC):
         prefix: what all keys begin with; a slash comes between it and the path.
     """
 
-    #: What the client library raises.
+    #: What the client library raises; :meth:`_is_failure` may know of more.
     failures: tuple[type[Exception], ...] = (OSError,)
 
     def __init__(self, address: str, prefix: str = "") -> None:
@@ -110,6 +117,10 @@ class KeyedStore(ABC):
     def _list(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with *prefix*, compared as text."""
 
+    def _is_failure(self, error: BaseException) -> bool:
+        """Return whether *error* is a failure of the store, and no mistake or interruption."""
+        return isinstance(error, self.failures)
+
     def _reason(self, error: Exception) -> str:
         """Return what *error* says, in one line and without secrets."""
         return str(error)
@@ -123,7 +134,9 @@ class KeyedStore(ABC):
         key = self._key(path)
         try:
             return ask(key)
-        except self.failures as error:
+        except BaseException as error:
+            if not self._is_failure(error):
+                raise
             failure = self._failed(deed, path, error)
         raise failure  # out here, or it would keep the other one, and its frames, alive
 
@@ -133,14 +146,17 @@ class KeyedStore(ABC):
                 path = key.removeprefix(self.prefix)
                 if _is_good(path):
                     yield path
-        except self.failures as error:
+        except BaseException as error:
+            if not self._is_failure(error):
+                raise
             failure = self._failed("list", prefix or self.address, error)
         else:
             return
         raise failure
 
-    def _failed(self, deed: str, path: str, error: Exception) -> StoreFailed:
-        reason = " ".join(self._reason(error).split())[:_MOST_SAID]
+    def _failed(self, deed: str, path: str, error: BaseException) -> StoreFailed:
+        said = error if isinstance(error, Exception) else RuntimeError(str(error))
+        reason = " ".join(self._reason(said).split())[:_MOST_SAID]
         return StoreFailed(f"Could not {deed} {path!r}: {reason or type(error).__name__}")
 
 
@@ -159,10 +175,28 @@ def bucket_of(uri: str) -> tuple[str, str]:
     the end are all well.
 
     Raises:
-        ValueError: it names no bucket.
+        ValueError: it names no bucket, or what is behind it can be no beginning of a path. The
+            sentence does not have *uri* in it: ``s3://key:secret@bucket`` has been seen.
     """
+    scheme = uri.partition(":")[0]
+    msg = f"it has to be {scheme}://BUCKET or {scheme}://BUCKET/PREFIX"
+    if CONTROL.search(uri) is not None:  # urlsplit() would pass over line breaks
+        raise ValueError(f"{msg}, without control characters")
     parts = urlsplit(uri)
-    if not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
-        msg = f"it has to be {parts.scheme}://BUCKET or {parts.scheme}://BUCKET/PREFIX"
+    if parts.query or parts.fragment or _BUCKET.fullmatch(parts.netloc) is None:
         raise ValueError(msg)
-    return parts.netloc, parts.path
+    return parts.netloc, checked_prefix(parts.path)
+
+
+def checked_prefix(text: str) -> str:
+    """Return *text* without slashes around it.
+
+    Raises:
+        ValueError: no path begins so: it climbs out, or is too long, or ...
+    """
+    prefix = text.strip("/")
+    try:
+        return checked_path(prefix) if prefix else ""
+    except StoreFailed as error:
+        msg = error.reason
+    raise ValueError(msg)

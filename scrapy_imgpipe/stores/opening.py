@@ -9,10 +9,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from scrapy_imgpipe.stores.access import Access
+from scrapy_imgpipe.stores.keyed import bucket_of, checked_prefix
 from scrapy_imgpipe.stores.memory import MemoryStore
-from scrapy_imgpipe.stores.objects import HEADERS, ObjectStore
+from scrapy_imgpipe.stores.objects import HEADERS, ObjectStore, has_path_for
 from scrapy_imgpipe.stores.protocol import Store
 from scrapy_imgpipe.stores.s3 import PLAIN_ACLS, S3Store
+from scrapy_imgpipe.stores.texts import endpoint_of_environment
 
 #: Which extra of this package brings what each scheme needs.
 _EXTRAS: Final = {"s3": "s3", "az": "azure", "gs": "gcs"}
@@ -46,15 +48,26 @@ def open_store(uri: str, access: Access | None = None) -> Store:
 
 
 def _open_s3(uri: str, access: Access) -> Store:
-    return ObjectStore.of_s3(uri, access) if _is_for_obstore(access) else S3Store(uri, access)
+    return ObjectStore.of_s3(uri, access) if _is_for_obstore(uri, access) else S3Store(uri, access)
 
 
-def _is_for_obstore(access: Access) -> bool:
-    """Return whether obstore is to be used; by itself, where it is there and can do all."""
+def _is_for_obstore(uri: str, access: Access) -> bool:
+    """Return whether obstore is to be used; by itself, where it is there and can do all.
+
+    Raises:
+        ValueError: *uri* names no bucket.
+    """
     if access.object_store != "auto":
         return access.object_store == "obstore"
-    known = all(name.lower() in HEADERS for name in access.headers)
-    return known and access.s3_acl in PLAIN_ACLS and find_spec("obstore") is not None
+    prefix = bucket_of(uri)[1]
+    secure = access.aws_use_ssl or access.aws_endpoint_url or endpoint_of_environment()[1]
+    return (
+        all(name.lower() in HEADERS for name in access.headers)
+        and access.s3_acl in PLAIN_ACLS
+        and (not prefix or has_path_for(prefix))
+        and bool(secure)
+        and find_spec("obstore") is not None
+    )
 
 
 def _open_gcs(uri: str, access: Access) -> Store:
@@ -71,7 +84,7 @@ def _open_ftp(uri: str, access: Access) -> Store:
 
 def _open_memory(uri: str, _: Access) -> Store:
     parts = urlsplit(uri)
-    return MemoryStore(parts.netloc, parts.path)
+    return MemoryStore(parts.netloc, checked_prefix(parts.path))
 
 
 #: What opens the stores of each scheme.

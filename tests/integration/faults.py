@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -16,6 +17,9 @@ from urllib.parse import urlsplit
 #: answer, or cut off in the middle of its body.
 Fault = int | str
 HANG, CUT, HALF = "hang", "cut", "half"
+
+#: Seconds between two pieces of a body.
+_PAUSE = 0.05
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -28,6 +32,7 @@ class Faults:
         seen: how many requests of each method have come.
         fault: method, path and how many of that method came before it -> what is done to a
             request; None passes it on.
+        rate: bytes that bodies have in a second, in both directions; 0 for as fast as it goes.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -36,6 +41,7 @@ class Faults:
         self.headers: list[tuple[str, str, dict[str, str]]] = []
         self.fault: Callable[[str, str, int], Fault | None] = lambda *_: None
         self.hung = threading.Event()
+        self.rate = 0
         self._lock = threading.Lock()
         proxy = self
 
@@ -53,6 +59,11 @@ class Faults:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 64
+
+            def server_bind(self) -> None:
+                # or a body would be in the buffer while its sender believes that it has come
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                super().server_bind()
 
             def handle_error(self, *_: Any) -> None:
                 pass  # clients hang up
@@ -79,7 +90,10 @@ class Faults:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         method = request.command
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        left = int(request.headers.get("Content-Length") or 0)
+        body = b""
+        for size in self._pieces(left):
+            body += request.rfile.read(size)
         with self._lock:
             number = self.seen[method]
             self.seen[method] += 1
@@ -98,6 +112,15 @@ class Faults:
                 request.connection.shutdown(socket.SHUT_RDWR)
             request.close_connection = True
 
+    def _pieces(self, whole: int) -> Iterator[int]:
+        """Yield the sizes of what is read or written at once; pause between them."""
+        piece = int(self.rate * _PAUSE) or whole
+        while whole > 0:
+            yield min(piece, whole)
+            whole -= piece
+            if self.rate:
+                time.sleep(_PAUSE)
+
     def _pass_on(self, request: BaseHTTPRequestHandler, body: bytes, *, half: bool) -> None:
         there = http.client.HTTPConnection(str(self.upstream.hostname), self.upstream.port or 80)
         there.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)
@@ -115,6 +138,10 @@ class Faults:
         length = answer.getheader("Content-Length") or str(len(data))
         request.send_header("Content-Length", length)
         request.end_headers()
-        request.wfile.write(data[: len(data) // 2] if half else data)
+        data = data[: len(data) // 2] if half else data
+        begin = 0
+        for size in self._pieces(len(data)):
+            request.wfile.write(data[begin : begin + size])
+            begin += size
         if half:
             request.close_connection = True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scrapy_imgpipe.errors import StoreFailed
+from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.stores import Access, Facts, Store, open_store
 from tests.integration.azure_server import ACCOUNT, CONTAINER, KEY
 from tests.integration.faults import CUT, HANG, Faults
@@ -19,7 +19,8 @@ _numbers = count()
 
 def place(endpoint: str, uri: str = "", **access: Any) -> Store:
     """Return a store that no other test has, unless *uri* says so."""
-    terms = {"azure_account": ACCOUNT, "azure_key": KEY, "azure_endpoint_url": endpoint, **access}
+    terms = {"azure_account": ACCOUNT, "azure_key": KEY, "azure_endpoint_url": endpoint}
+    terms |= {"first_pause_seconds": 0.05, **access}
     return open_store(uri or f"az://{CONTAINER}/test-{next(_numbers)}", Access(**terms))
 
 
@@ -104,3 +105,56 @@ def test_without_an_account_the_start_is_stopped(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match="Account must be specified"):
         open_store("az://images")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:10000", "https://", "http://h\n"])
+def test_an_endpoint_is_a_url(url: str) -> None:
+    with pytest.raises(SettingError, match="a host for IMGPIPE_AZURE_ENDPOINT_URL but received"):
+        place(url)
+
+
+@pytest.mark.parametrize("field", ["azure_account", "azure_key", "azure_sas"])
+def test_a_line_break_in_credentials_is_found_at_the_start(field: str) -> None:
+    with pytest.raises(SettingError, match=f"IMGPIPE_{field.upper()} but received one") as caught:
+        place("http://127.0.0.1:9", **{field: "hidden\n"})
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_key_that_is_none_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="Invalid Access Key") as caught:
+        place("http://127.0.0.1:9", azure_key="hidden!")
+    assert "hidden" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="SAS") as caught:
+        place("http://127.0.0.1:9", azure_key="", azure_sas="hidden")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ACCOUNT_KEY", "TOKEN", "SAS_KEY", "SKIP_SIGNATURE"])
+def test_what_is_said_is_not_mixed_with_the_environment(
+    azure: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = place(azure)
+    store.put("full/a.jpg", b"x")
+    signature = store.signed_url("full/a.jpg", 60).partition("?")[2]
+    monkeypatch.setenv(f"AZURE_STORAGE_{name}", "true" if name == "SKIP_SIGNATURE" else "d3Jvbmc=")
+    uri = f"az://{CONTAINER}/{store.prefix}"
+    for terms in ({}, {"azure_key": "", "azure_sas": signature}):
+        assert place(azure, uri, **terms, retries=0).get("full/a.jpg") == b"x"
+
+
+def test_much_may_be_sent_for_longer_than_a_server_may_be_silent(faults: Faults) -> None:
+    store = place(faults.url, retries=0, timeout_seconds=1)
+    faults.rate = 2_000_000
+    store.put("full/a.jpg", bytes(3_000_000))
+    assert store.stat("full/a.jpg").bytes == 3_000_000
+
+
+@pytest.mark.parametrize(
+    "uri", ["az://", "az://key@images", "az://images/a//b", "az://images/../b"]
+)
+def test_a_uri_without_a_container_or_with_an_odd_prefix_is_refused(uri: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"it has to be az://|obstore has no keys|Refused the path"
+    ):
+        place("http://127.0.0.1:9", uri)

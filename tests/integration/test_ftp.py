@@ -186,7 +186,7 @@ def test_a_missing_port_is_21(monkeypatch: pytest.MonkeyPatch, server: Server) -
     ],
 )
 def test_refuses_what_names_no_place(uri: str) -> None:
-    with pytest.raises(ValueError, match=r"^it has to be ftp://HOST/BASE or ") as caught:
+    with pytest.raises(ValueError, match=r"^it has to be ftp://HOST/BASE, ") as caught:
         FtpStore(uri, Access())
     assert "cret" not in str(caught.value)
 

@@ -39,6 +39,11 @@ def test_a_prefix_is_no_part_of_a_path() -> None:
     everything.clear()
 
 
+def test_a_prefix_that_climbs_out_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Refused the path 'a/../b': it climbs out"):
+        open_store("memory://prefixes/a/../b")
+
+
 class Full(MemoryStore):
     def _put(self, key: str, data: bytes, facts: Facts) -> Stat:
         raise OSError(28, "No space left on device")

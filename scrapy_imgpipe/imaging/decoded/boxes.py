@@ -69,7 +69,9 @@ class Numbers:
     """Whole numbers, one behind the other."""
 
     def __init__(self, data: bytes, at: int, end: int) -> None:
-        self._data, self.at, self.end = data, at, end
+        self._data = data
+        self.at: int = at
+        self.end: int = end
 
     def take(self, length: int) -> int:
         """Return the next number, of *length* bytes; 0 for none.
