@@ -96,14 +96,6 @@ def _parse_headers(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _parse_verify(value: Any) -> bool | str:
-    """Accept whether certificates are checked, or a file of those to believe."""
-    try:
-        return bool(BOOLEAN.parse(value))
-    except TypeError:
-        return _parse_path(value)
-
-
 def _parse_public_url(value: Any) -> str:
     text = _parse_word(value)
     if text.lower() in {"", SIGNED}:
@@ -200,7 +192,6 @@ MEASURES = Parser("list of functions or their names", _parse_measures)
 FIELD = Parser("name of a field", _parse_word)
 TEXT = Parser("text", _parse_word)
 HEADER_DICT = Parser("dict of HTTP header to value", _parse_headers)
-VERIFY = Parser("True, False or path of a file with certificates", _parse_verify)
 PUBLIC_URL = Parser(
     "URL that begins with http:// or https:// and has no query, or 'signed'", _parse_public_url
 )

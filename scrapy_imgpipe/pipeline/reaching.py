@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from scrapy.pipelines.files import FilesPipeline
 from scrapy.pipelines.images import ImagesPipeline
 
-from scrapy_imgpipe import options, values
+from scrapy_imgpipe import options
 from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.guards import shown_entry, shown_text
 from scrapy_imgpipe.index import Index, SqliteIndex
@@ -111,7 +111,7 @@ class Reaching(ImagesPipeline):
             key, value = self._look_up_setting(settings, name)
             return default if value is None else parse(parser, key, value)
 
-        read = self.options
+        read, verify = self.options, self._look_up_setting(settings, "AWS_VERIFY")[1]
         pool = parsed("AWS_MAX_POOL_CONNECTIONS", whole_number(1, "connections"), None)
         return Access(
             timeout_seconds=read.store_timeout_seconds,
@@ -125,7 +125,7 @@ class Reaching(ImagesPipeline):
             aws_endpoint_url=text("AWS_ENDPOINT_URL"),
             aws_region=text("AWS_REGION_NAME"),
             aws_use_ssl=parsed("AWS_USE_SSL", BOOLEAN, True),
-            aws_verify=parsed("AWS_VERIFY", values.VERIFY, True),
+            aws_verify=True if verify is None else verify,  # type: ignore[arg-type]  # they look
             s3_acl=text("IMAGES_STORE_S3_ACL"),
             azure_account=read.azure_account,
             azure_key=read.azure_key,
