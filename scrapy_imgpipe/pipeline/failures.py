@@ -7,6 +7,7 @@ itself, so what has to be known later is noted on it (``imgpipe_*``).
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -145,12 +146,17 @@ def mark(error: BaseException, **facts: object) -> None:
             setattr(error, f"imgpipe_{name}", fact)
 
 
+# httpx takes a password for a port, and says it.
+_ODD_LOCATION = re.compile(r"(Invalid URL in location header):.*")
+
+
 def one_line(error: BaseException | None) -> str:
     """Return the message of *error* on one line, with its type where that says more.
 
     Without users and passwords of URLs: messages of others have them.
     """
     text = shown_text(" ".join(str(error).split()))
+    text = _ODD_LOCATION.sub(r"\1", text)
     if isinstance(error, (ImagePipeError, FileException, IgnoreRequest)) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

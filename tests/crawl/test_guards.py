@@ -128,7 +128,9 @@ def test_a_url_with_a_password_is_downloaded_and_never_shown(crawled):
     done, outcomes = crawled
     assert [outcome for path, outcome in outcomes.items() if "@" in path] == ["downloaded"]
     said = [image.get("reason") or "" for image in done.images]
-    assert "It redirects to what is no URL: http://127.0.0.1/good.jpg" in said
+    # Without a reactor Scrapy 2.16 downloads with httpx, which finds it first.
+    odd = "It redirects to what is no URL: http://127.0.0.1/good.jpg"
+    assert odd in said or any(reason.endswith("Invalid URL in location header") for reason in said)
     assert not [reason for reason in said if "password" in reason]
     lines = done.log.splitlines()  # one that begins with a brace is an item, as Scrapy shows it
     assert not [line for line in lines if "password" in line and not line.startswith("{")]
