@@ -25,6 +25,7 @@ from scrapy_imgpipe.values import (
     FORMAT_LIST,
     FULL,
     HEADER_DICT,
+    HEADERS,
     HOST_LIST,
     MEASURES,
     MEMORY,
@@ -63,9 +64,6 @@ LEAST_BUDGET = 192 << 20
 #: to turn them in full by a step 2.3 GiB (``benchmarks/largest.py``, 2026-11); the rest is
 #: for functions of users.
 PROCESS_MEMORY = 3 << 30
-
-#: What every object is put with unless the settings say otherwise, as Scrapy does.
-HEADERS: Mapping[str, str] = MappingProxyType({"Cache-Control": "max-age=172800"})
 
 
 def usable_cpus() -> int:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ LEAST_MEMORY = 128 << 20
 
 #: Value of ``IMGPIPE_PUBLIC_URL`` for URLs that the store signs.
 SIGNED = "signed"
+
+#: What every object is put with unless the settings say otherwise, as Scrapy does.
+HEADERS: Mapping[str, str] = MappingProxyType({"Cache-Control": "max-age=172800"})
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1; without "://"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scrapy_imgpipe.errors import SettingError
-from scrapy_imgpipe.options import HEADERS
+from scrapy_imgpipe.values import HEADERS
 
 #: Requests that are under way at once unless somebody says otherwise: on loopback more gain
 #: nothing, and each has a thread. Not measured over a long line.
