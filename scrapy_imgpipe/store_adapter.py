@@ -30,8 +30,10 @@ class FileSystemFilesStore(FSFilesStore):
     """Scrapy's file-system store, whose files appear whole or not at all."""
 
     def __init__(self, basedir: str | os.PathLike[str]) -> None:
+        place = os.fspath(basedir)
+        # before Scrapy's own, which fails where another crawl makes it at the same moment
+        self.native: FileSystemStore = FileSystemStore(place.partition("://")[2] or place)
         super().__init__(basedir)
-        self.native: FileSystemStore = FileSystemStore(self.basedir)
 
     def persist_file(
         self,
