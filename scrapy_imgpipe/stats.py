@@ -37,6 +37,37 @@ _FRESH = ("up-to-date", "revalidated")
 _MEGA = 1_000_000
 
 
+def outcomes(stats: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many sources have ended in which way, by outcome code."""
+    return {
+        name.removeprefix(OUTCOME): count
+        for name, count in sorted(stats.items())
+        if name.startswith(OUTCOME)
+    }
+
+
+def failures(ended: Mapping[str, int]) -> dict[str, int]:
+    """Return those of :func:`outcomes` that are no success."""
+    return {code: count for code, count in ended.items() if code not in SUCCESSES}
+
+
+def so_far(stats: Mapping[str, Any], waiting: int, per_minute: float) -> str:
+    """Return one line about how far a crawl is, in the words of Scrapy's ``LogStats``.
+
+    Args:
+        stats: the collected stats.
+        waiting: sources that were asked for and have not ended.
+        per_minute: how many end in a minute, of late.
+    """
+    ended = outcomes(stats)
+    failed, fresh = sum(failures(ended).values()), sum(ended.get(code, 0) for code in _FRESH)
+    return (
+        f"Images: {sum(ended.values()):,} (at {per_minute:,.0f} images/min)"
+        f", {stats.get(BYTES_IN, 0) / _MEGA:,.1f} MB in, {waiting:,} waiting"
+        f"{f', {fresh:,} up to date' if fresh else ''}, {failed:,} failed"
+    )
+
+
 def summary(stats: Mapping[str, Any], seconds: float) -> str | None:
     """Return one line about all sources of a crawl, or None where there was none.
 
@@ -44,16 +75,12 @@ def summary(stats: Mapping[str, Any], seconds: float) -> str | None:
         stats: the collected stats.
         seconds: from the first ask to the close; 0 or more.
     """
-    outcomes = {
-        name.removeprefix(OUTCOME): count
-        for name, count in sorted(stats.items())
-        if name.startswith(OUTCOME)
-    }
-    if not outcomes:
+    ended = outcomes(stats)
+    if not ended:
         return None
-    stored = sum(outcomes.get(code, 0) for code in _SAVED)
-    fresh = sum(outcomes.get(code, 0) for code in _FRESH)
-    failed = {code: count for code, count in outcomes.items() if code not in SUCCESSES}
+    stored = sum(ended.get(code, 0) for code in _SAVED)
+    fresh = sum(ended.get(code, 0) for code in _FRESH)
+    failed = failures(ended)
     reasons = ", ".join(f"{code} {count}" for code, count in failed.items())
     parts = [
         f"{stored} stored, {fresh} up to date, {sum(failed.values())} failed",

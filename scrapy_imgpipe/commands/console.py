@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from scrapy_imgpipe.progress import printable
+
 #: Seconds between two looks of the progress line.
 _SECONDS = 0.25
 
@@ -33,7 +35,7 @@ class Console:
     def line(self, *cells: str) -> None:
         """Print *cells* as one line, a tab between them; what is not printable is replaced."""
         self.wipe()
-        print("\t".join(map(_printable, cells)).rstrip("\t"), file=self._out)
+        print("\t".join(map(printable, cells)).rstrip("\t"), file=self._out)
 
     def seen(self, count: int = 1) -> None:
         """Take note of *count* more files, and say so from time to time."""
@@ -55,10 +57,3 @@ class Console:
         self._err.write(f"\r{text:{self._width}}" if text else f"\r{' ' * self._width}\r")
         self._err.flush()
         self._width = len(text)
-
-
-def _printable(text: str) -> str:
-    """Return *text* without what could command a terminal, or end the line or the cell."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -8,7 +8,6 @@ a row in the report.
 from __future__ import annotations
 
 import inspect
-import time
 from typing import TYPE_CHECKING, Any
 
 from scrapy.utils.defer import ensure_awaitable
@@ -45,13 +44,14 @@ if TYPE_CHECKING:
     from scrapy.spidermiddlewares.referer import ReferrerPolicy
 
     from scrapy_imgpipe.pipeline.reporting import Reporting
+    from scrapy_imgpipe.pipeline.watching import Watching
 
 
 class Asking(Configured):
     """The part of the pipeline that turns items into asks and results into items."""
 
     reporting: Reporting
-    _first_ask: float | None = None
+    watching: Watching
     _referrer_policy: ReferrerPolicy | None = None
 
     async def process_item(self, item: Any, spider: object = None) -> Any:
@@ -61,11 +61,10 @@ class Asking(Configured):
         first, then the item fails with that error, as in Scrapy.
         """
         info = self.spiderinfo
-        if self._first_ask is None:
-            self._first_ask = time.monotonic()
         requests, error = await self._requests_of(item, info)
         results: list[FileInfoOrError] = []
         if requests:
+            self.watching.asks(len(requests))
             asks = self.reporting.asks_of(item, requests)
             pairs = zip(asks, requests, strict=True)
             results = await gather([self._ask(*pair, info, item) for pair in pairs])

@@ -11,13 +11,11 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakSet
 
 from itemadapter import ItemAdapter
 from scrapy import signals
@@ -41,6 +39,7 @@ from scrapy_imgpipe.pipeline.rendering import Rendering
 from scrapy_imgpipe.pipeline.reporting import Reporting
 from scrapy_imgpipe.pipeline.retries import Retries
 from scrapy_imgpipe.pipeline.turns import Turns
+from scrapy_imgpipe.pipeline.watching import Watching
 from scrapy_imgpipe.store_adapter import FarFilesStore, FileSystemFilesStore
 from scrapy_imgpipe.stores import Access
 from scrapy_imgpipe.workers import Workers
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 _logger = logging.getLogger(__name__)
-
-_summed_up: WeakSet[Crawler] = WeakSet()
 
 
 class ImagesPipeline(Rendering):
@@ -114,6 +111,7 @@ class ImagesPipeline(Rendering):
         self.retries: Retries = Retries(crawler, self.workers, self.options.retries)
         self.hops: Hops = Hops.of(crawler)
         self.priorities: Priorities = Priorities(self.turns)
+        self.watching: Watching = Watching.of(crawler, on_terminal=self.options.progress)
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
@@ -131,13 +129,7 @@ class ImagesPipeline(Rendering):
         await self.knowledge.drained()
         index = self.knowledge.index
         await self.workers.close(index.close if index is not None else None)
-        if self.crawler in _summed_up:  # by another pipeline of ours: the stats are one
-            return
-        _summed_up.add(self.crawler)
-        seconds = time.monotonic() - (self._first_ask or time.monotonic())
-        line = stats.summary(self.crawler.stats.get_stats(), seconds)
-        if line is not None:
-            _logger.info(line, extra={"spider": self.crawler.spider})
+        self.watching.sum_up()
 
     # --- is it stored already? ---
 

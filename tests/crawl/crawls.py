@@ -91,6 +91,7 @@ class Crawl:
         python: tuple[str, ...] = (),
         pipelines: dict[str, int] | None = None,
         task: dict[str, Any] | None = None,
+        terminal: int | None = None,
         **settings: Any,
     ) -> None:
         folder.mkdir(exist_ok=True)
@@ -111,7 +112,8 @@ class Crawl:
             **(task or {}),
         }
         (folder / "task.json").write_text(json.dumps(work))
-        # The log goes to a file: nobody has to empty a pipe while the crawl goes on.
+        # The log goes to a file: nobody has to empty a pipe while the crawl goes on. To a
+        # terminal it goes only where somebody reads that.
         self.log = folder / "log.txt"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -119,7 +121,7 @@ class Crawl:
                 env=environment(),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=log if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
             )
 

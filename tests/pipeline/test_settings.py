@@ -55,6 +55,7 @@ WRONG = {
     "IMGPIPE_FORMATS": [7, [], "", ["JPEG", None], {"JPEG": 1}, "JPG", ["JPEG", "JPG"]],
     "IMGPIPE_STATUSES": [[], "", "ok", [99], [600], True, ["200", "x"], {"200": 1}],
     "IMGPIPE_REFERER": ["maybe", 3, {}],
+    "IMGPIPE_PROGRESS": ["maybe", 3, {}],
     "IMGPIPE_ALLOW_OFFSITE": ["maybe", 3, {}],
     "IMGPIPE_STORE_CONNECTIONS": [0, -1, "many", 2.5, True],
     "IMGPIPE_STORE_TIMEOUT_SECONDS": [0, -1, "long", True, float("inf")],
@@ -471,6 +472,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_FORMATS": "jpeg,png",
         "IMGPIPE_STATUSES": "200,203",
         "IMGPIPE_REFERER": "1",
+        "IMGPIPE_PROGRESS": "1",
         "IMGPIPE_ALLOW_OFFSITE": "true",
         "IMGPIPE_INDEX": str(tmp_path / "known.sqlite"),
         "IMGPIPE_TRUST_INDEX": "1",
@@ -523,7 +525,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     assert read.retries == 4
     assert read.limits == (1, 200, 300, 4, 5.5, 6)
     assert read.statuses == (200, 203)
-    assert (read.referer, read.allow_offsite) == (True, True)
+    assert (read.referer, read.allow_offsite, read.progress) == (True, True, True)
     assert read.isolation == "thread"
     assert (read.timeout_seconds, read.memory_limit) == (2.5, 1_000_000_000)
     assert (read.memory_budget, read.cache_size) == (1_000_000, 12)
