@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from scrapy_imgpipe.errors import SettingError, StoreFailed
+from scrapy_imgpipe.lists import Damage, begins_with_nul, json_array, json_lines, lines_of, rows_of
 from scrapy_imgpipe.paths import checked_path
-
-#: Characters of a JSON feed that are read at a time; an item may be longer.
-_CHARACTERS = 1 << 20
-
-_BETWEEN = " \t\r\n,[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +53,16 @@ def entries_of(path: str, name: str) -> Iterator[Entry]:
 
 
 def _entries(
-    path: str, name: str, read: Callable[[TextIO], Iterator[dict[str, Any]]]
+    path: str, name: str, read: Callable[[BinaryIO], Iterator[dict[str, Any] | Damage]]
 ) -> Iterator[Entry]:
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+    with Path(path).open("rb") as file:
         try:
-            for item in read(file):
+            for item in _items(read(file)):
                 for result in _listed(item.get(name)):
                     entry = _entry(result)
                     if entry is not None:
                         yield entry
-        except (ValueError, csv.Error) as error:
+        except ValueError as error:
             raise SettingError(
                 f"Expected items in {path!r} but found something else: {error}"
             ) from None
@@ -99,49 +93,32 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _json_lines(file: TextIO) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            item = json.loads(line)
-        except ValueError:
-            if not line.endswith("\n"):
-                return
-            raise ValueError(f"line {number} is no JSON") from None
-        yield _checked(item)
+def _items(records: Iterator[dict[str, Any] | Damage]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        if not isinstance(record, Damage):
+            yield record
+        elif record.cut:
+            return
+        else:
+            raise ValueError(record.problem)
 
 
-def _json_array(file: TextIO) -> Iterator[dict[str, Any]]:
-    decoder, text, place = json.JSONDecoder(), "", 0
-    while chunk := file.read(_CHARACTERS):
-        text, place = text[place:] + chunk, 0
-        while True:
-            while text[place : place + 1] in _BETWEEN and place < len(text):
-                place += 1
-            try:
-                item, place = decoder.raw_decode(text, place)
-            except ValueError:
-                break  # the rest of it is still to be read
-            yield _checked(item)
-    if text[place:].strip(_BETWEEN):
-        raise ValueError("it is no JSON array, or cut off")
+def _csv(file: BinaryIO) -> Iterator[dict[str, Any] | Damage]:
+    if begins_with_nul(file):
+        raise ValueError("it is no text")
+    header: list[str] | None = None
+    for row in rows_of(lines_of(file), ","):
+        if isinstance(row, Damage):
+            yield row
+        elif header is None:
+            header = row
+        else:
+            yield dict(zip(header, row, strict=False))
 
 
-def _csv(file: TextIO) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    yield from csv.DictReader(file)
-
-
-def _checked(item: Any) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        raise ValueError("an item is no object")  # noqa: TRY004 - the one kind that is told
-    return item
-
-
-_READERS: dict[str, Callable[[TextIO], Iterator[dict[str, Any]]]] = {
-    ".jsonl": _json_lines,
-    ".jl": _json_lines,
-    ".json": _json_array,
+_READERS: dict[str, Callable[[BinaryIO], Iterator[dict[str, Any] | Damage]]] = {
+    ".jsonl": lambda file: json_lines(lines_of(file)),
+    ".jl": lambda file: json_lines(lines_of(file)),
+    ".json": json_array,
     ".csv": _csv,
 }

@@ -20,6 +20,7 @@ from scrapy_imgpipe.imaging.exif import exif, exif_of
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.interrupts import words_of
+from scrapy_imgpipe.imaging.original import original_of
 from scrapy_imgpipe.imaging.plan import DEFAULT_FORMATS
 from scrapy_imgpipe.imaging.ready import READY, Measure
 
@@ -58,7 +59,8 @@ def measure(
     The picture is decoded once; of several frames the first is taken. Each function
     gets a copy of its own, those of :data:`READY` excepted, which change nothing. A
     picture that was turned has lost its EXIF, or it would be turned again; so what
-    :func:`~scrapy_imgpipe.imaging.exif.exif` says is read from *original*.
+    :func:`~scrapy_imgpipe.imaging.exif.exif` says is read from *original*. So is what
+    :func:`~scrapy_imgpipe.imaging.original.original` says, which is nothing without it.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 of its scale where only ready measures are
     asked for and its shorter side stays 256 pixels or more. The mean brightness of
@@ -72,7 +74,7 @@ def measure(
         data: a whole image file.
         measures: called in this order; a later one wins where two use one name.
         formats: what may be opened, in Pillow's spelling.
-        original: the file that *data* was made from, where that is another.
+        original: the file that *data* was made from, where it is at hand.
 
     Returns:
         Plain dicts, lists, text, numbers, booleans and None. Scalars and arrays of
@@ -90,19 +92,30 @@ def measure(
         return {}
     found: dict[str, Any] = {}
     try:
-        written = exif_of(original or data, formats) if exif in measures else {}
+        told = [_of_file(function, data, original, formats) for function in measures]
         image = _opened(data, formats, small=all(map(_is_ready, measures)))
     finally:
         del data, original  # an error keeps this frame, but no body
     try:
-        for function in measures:
+        for function, answer in zip(measures, told, strict=True):
             try:
-                found.update(written if function is exif else _asked(function, image))
+                found.update(_asked(function, image) if answer is None else answer)
             except BaseException as error:  # noqa: BLE001 - it costs its answer, not the picture
                 found[ERROR] = words_of(error)
     finally:
         image.close()  # nor the bitmap
     return found
+
+
+def _of_file(
+    function: Measure, data: bytes, original: bytes | None, formats: Collection[str]
+) -> dict[str, Any] | None:
+    """Return what the file says that *function* asks for; None where it asks the pixels."""
+    if function is exif:
+        return exif_of(original or data, formats)
+    if function is READY["original"]:
+        return original_of(original, formats) if original else {}
+    return None
 
 
 @sealed

@@ -21,6 +21,7 @@ from scrapy_imgpipe.imaging.exif import exif
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.imaging.geometry import fit_inside
 from scrapy_imgpipe.imaging.icc import to_srgb
+from scrapy_imgpipe.imaging.original import original
 from scrapy_imgpipe.imaging.resize import REDUCING_GAP
 
 #: Looks at one picture and says something of it, by name. It gets an upright ``RGB``
@@ -203,5 +204,6 @@ READY: Final[Mapping[str, Measure]] = MappingProxyType(
         "blurhash": blurhash,
         "focus": focus,
         "exif": exif,
+        "original": original,
     }
 )

@@ -5,15 +5,27 @@ made; it knows neither Scrapy, Twisted nor Pillow.
 """
 
 from scrapy_imgpipe.stores.access import Access
+from scrapy_imgpipe.stores.anywhere import store_at
 from scrapy_imgpipe.stores.filesystem import FileSystemStore
 from scrapy_imgpipe.stores.memory import MemoryStore
 from scrapy_imgpipe.stores.opening import SCHEMES, open_store
-from scrapy_imgpipe.stores.protocol import NO_FACTS, Facts, File, Linking, Signing, Stat, Store
+from scrapy_imgpipe.stores.protocol import (
+    NO_FACTS,
+    Adopting,
+    Facts,
+    File,
+    Linking,
+    Signing,
+    Stat,
+    Store,
+    put_file,
+)
 
 __all__ = [
     "NO_FACTS",
     "SCHEMES",
     "Access",
+    "Adopting",
     "Facts",
     "File",
     "FileSystemStore",
@@ -23,4 +35,6 @@ __all__ = [
     "Stat",
     "Store",
     "open_store",
+    "put_file",
+    "store_at",
 ]

@@ -1,12 +1,13 @@
 """Files as the system has them: read whole, written whole, made and linked."""
 
 # A Path costs microseconds per put.
-# ruff: noqa: PTH103, PTH105, PTH108
+# ruff: noqa: PTH103, PTH105, PTH108, PTH116
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 from contextlib import suppress
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -44,6 +45,20 @@ def create(name: str, data: bytes) -> os.stat_result:
         with suppress(OSError):
             os.unlink(name)
         raise
+
+
+def adopt(name: str, file: str) -> os.stat_result:
+    """Make *name*, which must be new, a second name of *file*, or else a copy of it."""
+    try:
+        os.link(file, name)
+    except OSError:  # another disk, or one without hard links
+        try:
+            shutil.copyfile(file, name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+    return os.stat(name)
 
 
 def replace(name: str, target: str) -> None:

@@ -28,7 +28,7 @@ from urllib.parse import quote
 from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.paths import checked_path
 from scrapy_imgpipe.stores import temporary
-from scrapy_imgpipe.stores.files import create, make_directory, read_whole, replace
+from scrapy_imgpipe.stores.files import adopt, create, make_directory, read_whole, replace
 from scrapy_imgpipe.stores.protocol import NO_FACTS, Facts, File, Stat
 from scrapy_imgpipe.stores.tree import walk
 
@@ -134,6 +134,19 @@ class FileSystemStore:
             raise stored
         finally:
             del stored
+
+    def put_file(self, path: str, file: str) -> Stat:
+        """Move a local file here; from another disk, or one without hard links, it is copied.
+
+        Raises:
+            StoreFailed: *file* is as it was.
+        """
+        stored = self._store(((path, file),), adopt)
+        if isinstance(stored, StoreFailed):
+            raise stored
+        with suppress(OSError):
+            os.unlink(file)
+        return stored[0]
 
     def get(self, path: str) -> bytes | None:
         """Return the whole file; a directory counts as no file."""

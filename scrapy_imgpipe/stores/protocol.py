@@ -14,6 +14,7 @@ it your store, and it tells what is missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -130,3 +131,38 @@ class Signing(Protocol):
 
     def signed_url(self, path: str, seconds: int) -> str:
         """Return a URL under which anybody may read *path* for so many *seconds*; no I/O."""
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A store that can take a file of this machine without reading it into memory."""
+
+    def put_file(self, path: str, file: str) -> Stat:
+        """Keep the local *file* under *path*, as :meth:`Store.put` keeps bytes.
+
+        *file* belongs to the store then, and its name is gone; on failure it is as it was.
+        """
+
+
+def put_file(store: Store, path: str, file: str, facts: Facts = NO_FACTS) -> Stat:
+    """Move the local *file* into *store*, whatever kind it is.
+
+    One that is not :class:`Adopting` is given all of its bytes at once, so that they have
+    to fit into memory.
+
+    Args:
+        store: to put into.
+        path: there.
+        file: removed once it is stored; as it was on failure.
+        facts: of the bytes, for a store that serves them.
+
+    Raises:
+        StoreFailed: it is not stored.
+        OSError: it cannot be read.
+    """
+    if isinstance(store, Adopting):
+        return store.put_file(path, file)
+    local = Path(file)
+    stat = store.put(path, local.read_bytes(), facts)
+    local.unlink()
+    return stat

@@ -9,10 +9,16 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
-def walk(base: str, directory: str, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+def walk(
+    base: str,
+    directory: str,
+    prefix: str = "",
+    *,
+    failed: Callable[[str, OSError], None] | None = None,
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the path relative to *base* and the entry of all that is no directory.
 
     In no order. One directory is open at a time, and what waits are the names
@@ -25,9 +31,10 @@ def walk(base: str, directory: str, prefix: str = "") -> Iterator[tuple[str, os.
         base: an absolute path.
         directory: where to begin, relative to *base*; ``""`` for *base* itself.
         prefix: do not enter directories in which no path can begin with it.
+        failed: told of each directory that cannot be read, and why; the others go on.
 
     Raises:
-        OSError: when a directory cannot be read.
+        OSError: when a directory cannot be read, and there is nobody to tell.
     """
     real = os.path.realpath(os.path.join(base, directory))
     waiting: list[tuple[str, tuple[str, ...]]] = [(directory, (real,))]
@@ -36,6 +43,11 @@ def walk(base: str, directory: str, prefix: str = "") -> Iterator[tuple[str, os.
         try:
             entries = os.scandir(os.path.join(base, relative))
         except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            if failed is None:
+                raise
+            failed(relative, error)
             continue
         with entries:
             for entry in entries:

@@ -17,7 +17,9 @@ from scrapy_imgpipe.errors import ImageBroken
 from scrapy_imgpipe.imaging.blurhash import blurhash
 from scrapy_imgpipe.imaging.exif import exif, exif_of
 from scrapy_imgpipe.imaging.measures import ERROR, measure
+from scrapy_imgpipe.imaging.original import original, original_of
 from scrapy_imgpipe.imaging.ready import READY, dominant_colour, focus, hamming, phash
+from scrapy_imgpipe.lists.lines import MEASURED
 from tests.imaging.pictures import RED, decoded, encoded, noisy, rgb_profile
 from tests.imaging.pictures import exif as oriented
 
@@ -25,7 +27,12 @@ from tests.imaging.pictures import exif as oriented
 MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"]
 MODES += ["LAB", "I", "F", "I;16", "I;16B"]
 
-PIXELS = [READY[name] for name in READY if name != "exif"]
+#: What each of them says of a picture that has nothing but pixels.
+NAMES = {name: [name] for name in READY} | {
+    "exif": [],
+    "original": ["original_width", "original_height"],
+}
+PIXELS = [READY[name] for name in READY if NAMES[name] == [name]]
 ALL = list(READY.values())
 
 
@@ -53,7 +60,7 @@ def test_every_mode_and_the_smallest_pictures(mode):
         before = image.copy()
         for name, function in READY.items():
             answer = function(image)
-            assert list(answer) == ([name] if name != "exif" else []), size
+            assert list(answer) == NAMES[name], size
             assert json.loads(json.dumps(answer, allow_nan=False)) == answer
             assert function(image) == answer
         assert image == before
@@ -88,9 +95,12 @@ def test_pixels_that_do_not_decode_are_an_error_of_ours():
 
 
 def test_all_at_once():
-    found = measure(encoded(noisy((700, 600)), exif=oriented(3)), ALL)
-    assert list(found) == list(READY)
+    data = encoded(noisy((700, 600)), exif=oriented(3))
+    found = measure(data, ALL, original=data)
+    sides = [f"original_{side}" for side in ("width", "height", "format")]
+    assert list(found) == [*(name for name in READY if name != "original"), *sides]
     assert found["exif"] == {"Orientation": 3}
+    assert set(found) == MEASURED
 
 
 # Perceptual hash
@@ -468,3 +478,27 @@ def test_directories_that_contain_themselves_end():
 def test_an_answer_that_fails_is_not_one_of_exif():
     data = encoded(noisy(), exif=b"Exif\0\0nothing of the kind")
     assert ERROR not in measure(data, ALL)
+
+
+# What was downloaded
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
+def test_the_original_is_told_without_decoding(kind, monkeypatch):
+    data = encoded(noisy((48, 32)), kind)
+    told = {"original_width": 48, "original_height": 32, "original_format": kind}
+    with monkeypatch.context() as patch:
+        if kind != "AVIF":  # which Pillow decodes when it opens it
+            patch.setattr(Image, "_getdecoder", None)
+        assert original_of(data) == told
+    assert original(Image.open(BytesIO(data))) == told
+
+
+def test_the_original_is_the_download_and_not_what_was_made_of_it():
+    download = encoded(noisy((90, 60)), "WEBP", exif=oriented(6))
+    stored = encoded(noisy((30, 45)))
+    told = {"original_width": 90, "original_height": 60, "original_format": "WEBP"}
+    assert measure(stored, [original], original=download) == told
+    assert measure(stored, [original]) == {}
+    assert measure(stored, [original], original=b"<html>") == {}
+    assert measure(stored, [original], ["JPEG"], download) == {}

@@ -15,12 +15,13 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from scrapy_imgpipe.errors import StoreFailed
-from scrapy_imgpipe.stores import Facts, File, Linking, Stat, Store
+from scrapy_imgpipe.stores import Facts, File, Linking, Stat, Store, put_file
 
 REFUSED: tuple[str, ...] = (
     "",
@@ -197,6 +198,22 @@ class StoreContract:
     def test_puts_none(self, store: Store) -> None:
         assert store.put_all([]) == []
         assert list(store.list()) == []
+
+    def test_takes_a_local_file(self, store: Store, tmp_path: Path) -> None:
+        store.put("full/a.bin", b"old")
+        local = tmp_path / "local"
+        local.write_bytes(b"new" * 100_000)
+        told = put_file(store, "full/a.bin", str(local))
+        assert store.get("full/a.bin") == b"new" * 100_000
+        assert_tells(told, store.stat("full/a.bin"))
+        assert not local.exists()
+
+    def test_a_local_file_that_is_refused_stays(self, store: Store, tmp_path: Path) -> None:
+        local = tmp_path / "local"
+        local.write_bytes(b"new")
+        with pytest.raises(StoreFailed):
+            put_file(store, "../a.bin", str(local))
+        assert local.read_bytes() == b"new"
 
     def test_urls_differ_and_are_ascii(self, store: Store) -> None:
         urls = [store.url(path) for path in NAMES]

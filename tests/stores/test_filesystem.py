@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from scrapy_imgpipe.errors import StoreFailed
-from scrapy_imgpipe.stores import FileSystemStore, temporary
+from scrapy_imgpipe.stores import Adopting, FileSystemStore, temporary
 from tests.stores.contract import LinkingContract
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="umask and links as POSIX has them")
@@ -40,6 +41,56 @@ class TestContract(LinkingContract):
 def test_a_put_tells_the_very_time(store: FileSystemStore) -> None:
     assert store.put("full/a.jpg", b"x") == store.stat("full/a.jpg")
     assert store.put_all([("full/b.jpg", b"x")]) == [store.stat("full/b.jpg")]
+
+
+def test_a_local_file_is_moved_and_not_copied(store: FileSystemStore, tmp_path: Path) -> None:
+    local = tmp_path / "local"
+    local.write_bytes(b"x")
+    number = local.stat().st_ino
+    assert isinstance(store, Adopting)
+    assert store.put_file("full/a.tar", str(local)) == store.stat("full/a.tar")
+    assert Path(store.base, "full/a.tar").stat().st_ino == number
+    assert files(store.base) == ["full/a.tar"]
+
+
+def test_a_local_file_of_another_disk_is_copied(
+    store: FileSystemStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", link)
+    local = tmp_path / "local"
+    local.write_bytes(b"x" * 100_000)
+    store.put_file("full/a.tar", str(local))
+    assert store.get("full/a.tar") == b"x" * 100_000
+    assert not local.exists()
+    assert files(store.base) == ["full/a.tar"]
+
+
+def test_a_local_file_stays_where_it_was_when_it_cannot_be_moved(
+    store: FileSystemStore, tmp_path: Path
+) -> None:
+    store.put("full/a.tar/b", b"")
+    local = tmp_path / "local"
+    local.write_bytes(b"x")
+    with pytest.raises(StoreFailed, match="Is a directory"):
+        store.put_file("full/a.tar", str(local))
+    with pytest.raises(StoreFailed, match=r"Could not write 'b.tar': No such file"):
+        store.put_file("b.tar", str(tmp_path / "none"))
+    assert local.read_bytes() == b"x"
+    assert files(store.base) == ["full/a.tar/b"]
+
+
+def test_a_local_file_goes_into_a_directory_that_somebody_removed(
+    store: FileSystemStore, tmp_path: Path
+) -> None:
+    store.put("full/a.jpg", b"x")
+    shutil.rmtree(Path(store.base, "full"))
+    local = tmp_path / "local"
+    local.write_bytes(b"y")
+    store.put_file("full/a.tar", str(local))
+    assert store.get("full/a.tar") == b"y"
 
 
 def test_a_base_that_cannot_be_made(tmp_path: Path) -> None:
