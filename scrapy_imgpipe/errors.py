@@ -16,7 +16,9 @@ Who raises what:
 ``ImageBroken``           imaging: the bytes do not decode to their end
 ``StoreFailed``           paths and stores
 ``IndexFailed``           the index; a crawl goes on without it
+``FetchFailed``           a fetch of a list, whose crawl cannot go on
 ``HookFailed``            the pipeline, around an overridden method that raised
+``SaveFailed``            ``ImageSaver.close()``: what came of saves that failed
 ========================  =======================================================
 
 Scrapy users expect ``FileException`` and ``ImageException``;
@@ -25,6 +27,7 @@ Scrapy users expect ``FileException`` and ``ImageException``;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -93,7 +96,12 @@ class DownloadFailed(ImagePipeError):
 class ImageBroken(ImagePipeError):
     """The bytes are an image, but they do not decode to their end."""
 
-    codes: ClassVar[tuple[str, ...]] = ("broken", "crashed", "timed-out")
+    codes: ClassVar[tuple[str, ...]] = (
+        "broken",
+        "hash-mismatch",
+        "crashed",
+        "timed-out",
+    )
 
 
 class StoreFailed(ImagePipeError):
@@ -108,7 +116,39 @@ class IndexFailed(ImagePipeError):
     codes: ClassVar[tuple[str, ...]] = ("index-failed",)
 
 
+class FetchFailed(ImagePipeError):
+    """A fetch could not go on; what it has stored is good, and it goes on when called again."""
+
+    codes: ClassVar[tuple[str, ...]] = ("interrupted",)
+
+
 class HookFailed(ImagePipeError):
     """An overridden method raised something that is none of the above."""
 
     codes: ClassVar[tuple[str, ...]] = ("hook-failed", "interrupted")
+
+
+class SaveFailed(ImagePipeError):
+    """Some of the images that were given to a saver are not stored.
+
+    Args:
+        failures: path in the store, to what went wrong with it.
+        saved: how many were stored.
+    """
+
+    codes: ClassVar[tuple[str, ...]] = ("not-saved",)
+
+    #: Failures that the message tells; :attr:`failures` has them all.
+    _TOLD: ClassVar[int] = 5
+
+    def __init__(self, failures: Mapping[str, Exception], saved: int = 0) -> None:
+        self.failures: Mapping[str, Exception] = failures
+        self.saved: int = saved
+        told = "; ".join(f"{name}: {why}" for name, why in [*failures.items()][: self._TOLD])
+        more = f"; and {len(failures) - self._TOLD} more" if len(failures) > self._TOLD else ""
+        of = f"{len(failures)} of {len(failures) + saved} images were not saved"
+        super().__init__(f"{of}: {told}{more}")
+
+    def __reduce__(self) -> tuple[type[SaveFailed], tuple[Mapping[str, Exception], int]]:
+        """Travel with all failures."""
+        return type(self), (self.failures, self.saved)

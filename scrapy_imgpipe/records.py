@@ -40,6 +40,7 @@ class Outcome(StrEnum):
     DOWNLOAD_FAILED = "download-failed"
 
     BROKEN = "broken"
+    HASH_MISMATCH = "hash-mismatch"
     CRASHED = "crashed"
     TIMED_OUT = "timed-out"
 

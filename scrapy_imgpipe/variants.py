@@ -15,7 +15,7 @@ from scrapy_imgpipe.parsers import BOOLEAN, COLOUR, Parser, number, one_of, pars
 from scrapy_imgpipe.records import digest
 
 #: Number of the way renditions are made; another one has them made again.
-ENGINE: Final = 4
+ENGINE: Final = 5
 
 #: What is decoded. ``EPS`` is missing because Pillow starts Ghostscript for it,
 #: ``JPEG2000`` because Pillow 13 holds the interpreter lock while decoding it, for

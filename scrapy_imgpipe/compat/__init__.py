@@ -186,9 +186,21 @@ def watch_pages(crawler: Crawler) -> None:
         finally:
             with suppress(ValueError):  # collected after a forced shutdown, in another context
                 current_page.reset(token)
+            _let_close(scraper)
 
     start_and_watch.imgpipe_watches = True  # type: ignore[attr-defined]
     scraper.start_itemproc_async = start_and_watch  # type: ignore[union-attr]
+
+
+def _let_close(scraper: Any) -> None:
+    """Let a scraper that waits for its last item close, where that came from no page.
+
+    Scrapy's looks after each response whether it may close, and not after an item that
+    ``Spider.start`` has yielded: with one under way, a spider would not close ever.
+    """
+    slot = scraper.slot
+    if slot is not None and slot.closing is not None and not slot.closing.called:
+        scraper._check_if_closing()  # noqa: SLF001 - see above
 
 
 def referrer_policy(settings: BaseSettings) -> ReferrerPolicy:

@@ -118,8 +118,13 @@ def is_plain(variant: Variant) -> bool:
         variant.format == "JPEG"
         and not variant.steps
         and sampling == "4:2:0"
-        and variant.kernel == "lanczos"
+        and variant.kernel == "lanczos"  # others are done sooner with all bands at once
     )
+
+
+def stays_coded(variant: Variant) -> bool:
+    """Return whether *variant* of a JPEG never has to be RGB."""
+    return variant.format == "JPEG" and not variant.steps
 
 
 def keeps_alpha(variant: Variant, source: str) -> bool:
@@ -286,7 +291,7 @@ def _encoded(image: Image.Image, variant: Variant, making: Making) -> Picture:
 
 def finished(image: Image.Image, variant: Variant, making: Making) -> Image.Image:
     """Return a resized *image* in its colours, on its canvas, behind its steps."""
-    if image.mode == "YCbCr" and not (is_plain(variant) and making.canvas is None):
+    if image.mode == "YCbCr" and not (stays_coded(variant) and making.canvas is None):
         image = image.convert("RGB")
     image = _coloured(image, variant, making)
     if making.canvas is not None:

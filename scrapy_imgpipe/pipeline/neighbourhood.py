@@ -52,10 +52,13 @@ class Neighbourhood:
         )
         self._unknown: dict[str, None] = {}  # hosts of pages without an address, in order
         self._is_public = self._said = False
+        #: Whether images count as pages do: a list has none.
+        self.counts_sources = False
         crawler.signals.connect(self._page_came, signals.response_received)
 
     def _page_came(self, response: Response, request: Request) -> None:
-        if self._is_public or TICKET in request.meta or request.callback is NO_CALLBACK:
+        is_page = TICKET not in request.meta and request.callback is not NO_CALLBACK
+        if self._is_public or not (is_page or self.counts_sources):
             return
         host = urlsplit(response.url).hostname
         if host is None:  # data:, file:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: Contents whose URLs are counted at a time; what many URLs have is met again soon.
 _MOST_MET = 10_000
 
+#: Key of an item with the digest, in hexadecimal, that its downloads should have.
+EXPECTED_HASH = "imgpipe_hash"
+
 _logger = logging.getLogger(__name__)
 
 
@@ -82,6 +85,9 @@ class Rendering(Finding):
     ) -> tasks.Saved:
         work, rules, body = self._work(request), self._rules(), response.body
         source = tasks.Source(shown_url(request.url))
+        expected = item.get(EXPECTED_HASH) if isinstance(item, dict) else None
+        if expected is not None:
+            await self.workers.run(tasks.check_hash, body, expected)
         if DATA_MINING in self._opt_out:
             await self.workers.run(tasks.check_permission, body)
         if is_overridden(self, "get_images", "convert_image"):

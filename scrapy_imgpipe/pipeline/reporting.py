@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from itemadapter import ItemAdapter
@@ -27,7 +27,7 @@ from scrapy_imgpipe.imaging.measures import ERROR
 from scrapy_imgpipe.pipeline.asks import Ask
 from scrapy_imgpipe.pipeline.sources import asked_url
 from scrapy_imgpipe.records import Outcome, failed_result
-from scrapy_imgpipe.report import expand, open_report, timestamp
+from scrapy_imgpipe.report import ReportFile, expand, open_report, timestamp
 from scrapy_imgpipe.workers import Workers
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from scrapy.crawler import Crawler
     from scrapy.utils.asyncio import CallLaterResult
-
-    from scrapy_imgpipe.report import ReportFile
 
 _logger = logging.getLogger(__name__)
 
@@ -53,6 +51,19 @@ _being_written: WeakValueDictionary[str, Reporting] = WeakValueDictionary()
 
 _of_crawl: WeakKeyDictionary[Crawler, dict[str, Reporting]] = WeakKeyDictionary()
 
+_taken_by: WeakKeyDictionary[Crawler, TakesRows] = WeakKeyDictionary()
+
+
+class TakesRows(ReportFile, Protocol):
+    """A report that somebody takes on: for how many seconds rows are gathered for it."""
+
+    patience_seconds: float
+
+
+def take_rows(crawler: Crawler, file: TakesRows) -> None:
+    """Have the rows of *crawler*, which is not built yet, given to *file*, and to no report."""
+    _taken_by[crawler] = file
+
 
 class Reporting:
     """The report of one crawl; several pipelines may share it.
@@ -65,7 +76,9 @@ class Reporting:
     """
 
     def __init__(self, path: str, crawler: Crawler, item_key: str = "") -> None:
-        self.is_on: bool = bool(path)
+        taken_by = _taken_by.get(crawler)
+        self.is_on: bool = bool(path) or taken_by is not None
+        self._seconds = _SECONDS if taken_by is None else taken_by.patience_seconds
         self._path = path
         self._crawler = crawler
         self._item_key = item_key
@@ -75,7 +88,7 @@ class Reporting:
         self._open: dict[Ask, None] = {}
         self._rows: list[dict[str, Any]] = []
         self._timer: CallLaterResult | None = None
-        self._file: ReportFile | None = None
+        self._file: ReportFile | None = taken_by
         self._failed = self._error_said = False
         self._continues = _is_continued(crawler)
         self._workers = Workers(1, "thread")
@@ -123,11 +136,18 @@ class Reporting:
                 shown_url(ask.url),
                 ERROR,
             )
-        self._rows.append(ask.row(result, timestamp(time.time())))
+        self._add(ask.row(result, timestamp(time.time())))
+
+    def note(self, line: dict[str, Any]) -> None:
+        """Put what is no ask's row behind the rows so far, for who takes them on."""
+        self._add(line)
+
+    def _add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
         if len(self._rows) >= _BATCH:
             self._flush()
         elif self._timer is None:
-            self._timer = call_later(_SECONDS, self._flush)
+            self._timer = call_later(self._seconds, self._flush)
 
     async def room(self) -> None:
         """Wait while too many rows wait to be written."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 0.5
 
 
+#: How what broke on its way ends.
+_MAY_BE_BROKEN = frozenset({Outcome.BROKEN, Outcome.HASH_MISMATCH})
+
+
 class Retries:
     """Decides for one pipeline.
 
@@ -43,7 +47,7 @@ class Retries:
         self, error: Exception, response: Response | None, request: Request, work: Work
     ) -> bool:
         """Return whether to download *request* once more after *error*, and make ready for it."""
-        if getattr(error, "code", "") != Outcome.BROKEN or response is None:
+        if getattr(error, "code", "") not in _MAY_BE_BROKEN or response is None:
             return False
         if len(work.broken) >= self._most:
             return False

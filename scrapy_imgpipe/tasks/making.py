@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from scrapy_imgpipe.errors import SourceRejected, StoreFailed
+from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import data_mining, measure, render
 from scrapy_imgpipe.records import checksum, stamp
 from scrapy_imgpipe.stores import Linking
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.records import ImageRecord, Rendition
     from scrapy_imgpipe.stores import Stat, Store
     from scrapy_imgpipe.tasks.rules import Rules
+
+#: Digests by the number of their hexadecimal digits.
+_DIGESTS: Mapping[int, str] = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 #: Most records of equal bytes that are looked at.
 _MOST_ALIKE = 64
@@ -77,6 +81,26 @@ def check_permission(data: bytes) -> None:
     said = data_mining(data)
     if said is not None:
         raise SourceRejected(f"Not for us: its metadata says {said}", "opted-out")
+
+
+def check_hash(data: bytes, expected: object) -> None:
+    """Refuse *data* where its digest is not *expected*, whose length tells which one.
+
+    Args:
+        data: what was downloaded.
+        expected: MD5, SHA-1, SHA-256, SHA-384 or SHA-512, in hexadecimal digits.
+
+    Raises:
+        ImageBroken: ``hash-mismatch``, also where *expected* is none of these.
+    """
+    digest = str(expected).strip().lower()
+    kind = _DIGESTS.get(len(digest))
+    if kind is None:
+        reason = f"Expected the digits of an MD5, SHA-1 or SHA-2 but received {digest[:200]!r}"
+        raise ImageBroken(reason, "hash-mismatch")
+    found = hashlib.new(kind, data, usedforsecurity=False).hexdigest()
+    if found != digest:
+        raise ImageBroken(f"Its {kind} is {found}, not {digest}", "hash-mismatch")
 
 
 def keep(data: bytes, source: Source, rules: Rules) -> Prepared:

@@ -1,0 +1,231 @@
+"""The crawl of a fetch: a spider that has no pages, in a process of its own.
+
+Sources come in on standard input and rows go out on standard output, see :mod:`.wires`.
+It says so when it cannot begin, and ends when nobody talks to it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Self
+
+from scrapy import Spider, signals
+from scrapy.crawler import AsyncCrawlerProcess, CrawlerProcess
+from scrapy.settings import Settings
+from scrapy.utils.defer import deferred_from_coro
+from scrapy.utils.log import configure_logging
+from scrapy.utils.misc import load_object
+
+from scrapy_imgpipe.errors import ImagePipeError
+from scrapy_imgpipe.fetching import wires
+from scrapy_imgpipe.fetching.numbered import numbered
+from scrapy_imgpipe.pipeline import ImagesPipeline
+from scrapy_imgpipe.pipeline.hops import Hops
+from scrapy_imgpipe.pipeline.rendering import EXPECTED_HASH
+from scrapy_imgpipe.pipeline.reporting import take_rows
+from scrapy_imgpipe.promises import Promise, keep, new_promise
+from scrapy_imgpipe.report.cells import clean
+from scrapy_imgpipe.workers import Workers
+
+if TYPE_CHECKING:
+    from io import RawIOBase
+
+    from scrapy.crawler import Crawler
+
+    from scrapy_imgpipe.fetching.wires import Orders
+
+_ASYNCIO = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
+
+#: What the pipeline says of sources that were waiting when the fetch was stopped.
+_STOPPED = "The fetch was stopped"
+
+
+class RowPipe:
+    """Takes the rows of a report and sends them home; a ``ReportFile``.
+
+    Args:
+        pipe: a file descriptor.
+    """
+
+    #: How long rows are gathered: whoever sent the sources waits for room.
+    patience_seconds = 0.05
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Send *rows*."""
+        self.send([clean(row) for row in rows])
+
+    def send(self, value: object) -> None:
+        """Send a line; to nobody, when they have died."""
+        view = memoryview(wires.line_of(value))
+        with suppress(OSError):
+            while view:
+                view = view[os.write(self._pipe, view) :]
+
+    def close(self) -> None:
+        """Do nothing: there is more to be said when the crawl is over."""
+
+
+class ListSpider(Spider):
+    """Yields an item for each source that comes in.
+
+    Args:
+        sources: what comes in, some at a time.
+        orders: what is to be done with them.
+    """
+
+    name = "fetch"
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        """Listen for what the end depends on."""
+        spider: Self = super().from_crawler(crawler, *args, **kwargs)
+        connect = crawler.signals.connect
+        connect(spider._closed, signals.spider_closed)  # noqa: SLF001 - its own
+        for signal in (signals.item_scraped, signals.item_dropped, signals.item_error):
+            connect(spider._over, signal)  # noqa: SLF001 - as above
+        return spider
+
+    def __init__(self, sources: Iterator[list[Any]], orders: Orders) -> None:
+        super().__init__()
+        # read by a thread that nobody waits for: there may be nothing to read
+        self._came: SimpleQueue[list[Any]] = SimpleQueue()
+        Thread(target=self._read, args=(sources,), daemon=True).start()
+        self._hash_column = orders.hash_column
+        self._workers = Workers(1, "thread")
+        self._pipeline: ImagesPipeline | None = None
+        self._under_way = 0
+        self._last: Promise | None = None
+        self.reason = ""
+
+    async def start(self) -> AsyncIterator[Any]:
+        """Yield items until the sources have ended."""
+        self._pipeline = _pipeline_of(self.crawler)
+        Hops.of(self.crawler).neighbourhood.counts_sources = True
+        ending = False
+        while not ending:
+            for source in await self._workers.run_in_line(self._came.get):
+                if source == wires.STOP:
+                    self._pipeline.workers.given_up = _STOPPED
+                ending = source in (wires.STOP, wires.END)
+                if ending:
+                    break
+                self._under_way += 1
+                yield self._item(source)
+        await self._all_over()
+        # by itself the engine looks every 5 seconds whether all is done
+        engine: Any = self.crawler.engine
+        deferred_from_coro(engine.close_spider_async(reason="finished"))
+
+    def _read(self, sources: Iterator[list[Any]]) -> None:
+        for some in sources:
+            self._came.put(some)
+        self._came.put([wires.STOP])  # who talked to us has died
+
+    def _item(self, source: Any) -> dict[str, Any]:
+        number, url, columns = source
+        assert self._pipeline is not None  # noqa: S101 - start() sees to that
+        item = {**columns, self._pipeline.images_urls_field: [url], wires.NUMBER: number}
+        if self._hash_column:
+            item[EXPECTED_HASH] = columns.get(self._hash_column)
+        return item
+
+    async def _closed(self, reason: str) -> None:
+        self.reason = reason
+        self._came.put([wires.STOP])  # somebody may wait for it
+        await self._workers.close()
+
+    async def _all_over(self) -> None:
+        """Wait until no item is under way."""
+        while self._under_way:
+            self._last = new_promise()
+            await self._last
+
+    def _over(self, item: Any) -> None:
+        self._under_way -= 1
+        if self._last is not None and not self._under_way:
+            keep(self._last, None)
+        if self._pipeline is not None:
+            self._pipeline.reporting.note({wires.OVER: item[wires.NUMBER]})
+
+
+def _pipeline_of(crawler: Crawler) -> ImagesPipeline:
+    pipeline = crawler.get_item_pipeline(ImagesPipeline)
+    assert isinstance(pipeline, ImagesPipeline)  # noqa: S101 - the settings name one
+    return pipeline
+
+
+def main() -> None:
+    """Do what standard input says."""
+    for name in ("SIGINT", "SIGTTOU"):  # the one who started us decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    told, answers = _private_pipes()
+    pipe = RowPipe(answers)
+    try:
+        with open(told, "rb", buffering=0) as source:  # noqa: PTH123 - a descriptor
+            orders = wires.read_orders(source)
+            pipe.send({"ended": _crawl(orders, source, pipe)})
+    except ImagePipeError as error:
+        pipe.send({"refused": str(error)})
+    except (ImportError, AttributeError) as error:  # what a setting names is not there
+        pipe.send({"refused": f"{type(error).__name__}: {error}"})
+
+
+def _private_pipes() -> tuple[int, int]:
+    """Take the pipes out of reach of whoever reads standard input or prints."""
+    told, answers = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - only there
+
+        for pipe in (told, answers):
+            msvcrt.setmode(pipe, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    return told, answers
+
+
+def _crawl(orders: Orders, source: RawIOBase, pipe: RowPipe) -> str:
+    """Crawl, and return the reason for the end."""
+    settings = Settings()
+    for name, (value, priority) in orders.settings.items():
+        settings.set(name, value, priority=priority)
+    kind: Any = load_object(orders.pipeline)
+    settings.set("ITEM_PIPELINES", {numbered(kind) if orders.numbered else kind: 1}, "cmdline")
+    configure_logging(settings)
+    is_async = settings["TWISTED_REACTOR"] == _ASYNCIO
+    runs_async = is_async or not settings.getbool("TWISTED_REACTOR_ENABLED")
+    process: Any = (AsyncCrawlerProcess if runs_async else CrawlerProcess)(settings)
+    crawler = process.create_crawler(ListSpider)
+    take_rows(crawler, pipe)
+    failed: list[BaseException] = []
+    crawl = process.crawl(crawler, sources=wires.lines(source), orders=orders)
+    _when_failed(crawl, failed)
+    process.start(install_signal_handlers=False)
+    if failed:
+        raise failed[0]
+    spider: Any = crawler.spider
+    return str(spider.reason)
+
+
+def _when_failed(crawl: Any, failed: list[BaseException]) -> None:
+    """Put into *failed* what *crawl* raises, a task or a Deferred."""
+
+    def ended(task: Any) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            failed.append(task.exception())
+
+    if hasattr(crawl, "add_done_callback"):
+        crawl.add_done_callback(ended)
+    else:
+        crawl.addErrback(lambda failure: failed.append(failure.value))

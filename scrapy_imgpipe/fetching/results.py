@@ -1,0 +1,82 @@
+"""Where the rows of a fetch go: counted, with the columns of the list, into the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scrapy_imgpipe.fetching.done import Done
+from scrapy_imgpipe.records import SUCCESSES, Outcome
+
+if TYPE_CHECKING:
+    from scrapy_imgpipe.fetching.process import Row
+    from scrapy_imgpipe.fetching.wires import Source
+#: Column with the number of the line in the list, from 0.
+LINE = "line"
+
+
+class Sink(Protocol):
+    """Takes rows that are as they will be in the report."""
+
+    def write(self, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Add *rows*."""
+
+
+class Results:
+    """Takes the rows of all crawls of one fetch; called by several threads.
+
+    Args:
+        sinks: that get the rows.
+        item_key: column that tells an item from the others in the report; else its number.
+
+    Attributes:
+        outcomes: how many sources ended how.
+        failed: how many of them have no image.
+        bytes_in: of all bodies.
+        bytes_stored: of all renditions.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], item_key: str) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.failed = self.bytes_in = self.bytes_stored = 0
+        self._sinks = sinks
+        self._item_key = item_key
+        self._lock = Lock()
+
+    @property
+    def count(self) -> int:
+        """How many sources have ended."""
+        return self.outcomes.total()
+
+    def take(self, pairs: list[tuple[Row, Source]]) -> None:
+        """Take rows, each with its source.
+
+        What was interrupted has not been done: it is no row, and goes on the next time.
+        """
+        ended = [(row, source) for row, source in pairs if row["outcome"] != Outcome.INTERRUPTED]
+        rows = [self._merged(row, source) for row, source in ended]
+        with self._lock:
+            for sink in self._sinks:
+                sink.write(rows)
+            for row in rows:
+                self._count(row)
+
+    def _count(self, row: Mapping[str, Any]) -> None:
+        self.outcomes[str(row["outcome"])] += 1
+        self.failed += row["outcome"] not in SUCCESSES or row.get("status") == "failed"
+        self.bytes_in += row.get("bytes_in") or 0
+        self.bytes_stored += row.get("bytes_stored") or 0
+
+    def _merged(self, row: Row, source: Source) -> dict[str, Any]:
+        number, _, columns = source
+        merged = {**row, LINE: number, "item": columns.get(self._item_key, str(number))}
+        for name, value in columns.items():
+            merged[f"list_{name}" if name in merged else name] = value
+        return merged
+
+
+def done_in(rows: Any) -> Done:
+    """Return which lines have a row among *rows*."""
+    return Done(row[LINE] for row in rows if isinstance(row.get(LINE), int))

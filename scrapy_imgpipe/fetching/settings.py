@@ -1,0 +1,95 @@
+"""What a fetch is to do, as settings of its crawls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from scrapy.settings import BaseSettings, Settings
+
+from scrapy_imgpipe.fetching.wires import NUMBER
+
+if TYPE_CHECKING:
+    from scrapy_imgpipe.pipeline import ImagesPipeline
+
+#: What is not Scrapy's default here. A list has many hosts, and no pages that cookies would
+#: belong to; its URLs may have moved; and nobody waits three minutes for one of a million.
+DEFAULTS: Mapping[str, Any] = {
+    "CONCURRENT_REQUESTS": 64,
+    "COOKIES_ENABLED": False,
+    "DOWNLOAD_TIMEOUT": 60,
+    "LOG_LEVEL": "ERROR",
+    "MEDIA_ALLOW_REDIRECTS": True,
+    "REACTOR_THREADPOOL_MAXSIZE": 20,
+    "TELNETCONSOLE_ENABLED": False,
+}
+
+#: What has no meaning here: there are no pages, and the list is what is gone on with.
+_WITHOUT: Mapping[str, Any] = {
+    "FEEDS": {},
+    "IMGPIPE_ITEM_KEY": NUMBER,
+    "IMGPIPE_PROGRESS": False,
+    "IMGPIPE_REPORT": None,
+    "JOBDIR": None,
+    "LOGSTATS_INTERVAL": 0,
+}
+
+_FORCED = "cmdline"
+
+#: What crawls record, beside what is asked for, of images that go into shards.
+RECORDED = ("original", "exif")
+
+
+def complete(settings: Settings | Mapping[str, Any] | None) -> Settings:
+    """Return a copy of *settings* with the defaults of a fetch below them."""
+    if isinstance(settings, BaseSettings):
+        complete = settings.copy()
+    else:
+        complete = Settings()
+        complete.setdict(dict(settings or {}), _FORCED)
+    complete.setdict(dict(DEFAULTS), "default")
+    return complete  # type: ignore[return-value]  # as settings is
+
+
+def shared_out(settings: Settings, pipeline: ImagesPipeline, processes: int) -> Settings:
+    """Return the settings of each of *processes* crawls, which together keep to *settings*."""
+    each = settings.copy()
+    each.setdict(dict(_WITHOUT), _FORCED)
+    if processes > 1:
+        read = pipeline.options
+        shares = {
+            "CONCURRENT_REQUESTS": settings.getint("CONCURRENT_REQUESTS"),
+            "IMGPIPE_WORKERS": read.most_workers,
+            "IMGPIPE_MEMORY_BUDGET": read.budget,
+            "IMGPIPE_STORE_CONNECTIONS": pipeline.access.connections,
+        }
+        for name, value in shares.items():
+            each.set(name, ceil(value / processes), _FORCED)
+    return each
+
+
+def staged(settings: Settings, pipeline: ImagesPipeline, folder: str) -> Settings:
+    """Return *settings* for crawls that leave files in *folder*, to be taken on at once."""
+    each = settings.copy()
+    named = pipeline.options.measures
+    without: dict[str, Any] = {
+        "IMAGES_STORE": folder,
+        "IMGPIPE_INDEX": "off",
+        "MEDIA_CACHE_SIZE": 0,
+        "IMGPIPE_RECORD": [*named, *(name for name in RECORDED if name not in named)],
+    }
+    each.setdict(without, _FORCED)
+    return each
+
+
+def travelling(settings: Settings) -> dict[str, tuple[Any, int]]:
+    """Return name to value and priority, of all that is not Scrapy's own default."""
+    sent = {}
+    for name, attribute in settings.attributes.items():
+        value, priority = attribute.value, attribute.priority
+        if isinstance(value, BaseSettings):
+            value, priority = dict(value), value.maxpriority()
+        if priority or name in DEFAULTS:
+            sent[name] = (value, priority)
+    return sent
