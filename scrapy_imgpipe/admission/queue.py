@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
+from operator import attrgetter
 
 from scrapy_imgpipe.admission.ticket import State, Ticket
 
@@ -149,24 +150,27 @@ class Queue:
         chosen: Host | None = None
         stop = False
         full: list[tuple[Host, float]] = []
-        for host in self._lines[priority]:
-            if (chosen is not None and host.places >= chosen.places) or (spare_one and host.places):
-                continue
+        for host in self._by_places(priority, spare_one=spare_one):
             wait = wait_of(host.name)
             if wait > 0:
                 full.append((host, wait))
             elif fits(host):
                 chosen = host
-                if not host.places:
-                    break
+                break
             else:
                 stop = True
                 if not host.places:
-                    chosen = None
                     break
         for host, wait in full:
             self._stand_aside(host, now + wait)
         return chosen, stop
+
+    def _by_places(self, priority: int, *, spare_one: bool) -> Iterator[Host]:
+        """Yield the hosts in a line, those with the fewest places first; else in its order."""
+        line = self._lines[priority]
+        yield from (host for host in line if not host.places)
+        if not spare_one:
+            yield from sorted((host for host in line if host.places), key=attrgetter("places"))
 
     def _stand_in_line(self, host: Host) -> None:
         """Let *host*, which does not stand aside, be in the line of its first source."""
