@@ -76,6 +76,7 @@ class Workers:
 
     Attributes:
         given_up: why nobody is to wait for the store any more; empty as long as it is well.
+        halted: why nothing more is to be rendered; what has begun is finished and answered.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Workers:
     ) -> None:
         self.threads = threads
         self._sizes = {_POOL: threads, _STORE: connections}
-        self.given_up = ""
+        self.given_up = self.halted = ""
         self.isolation = isolation
         level = logging.WARNING if isolation == "process" else logging.INFO
         self._placement = Placement(isolation, threads)
@@ -142,6 +143,8 @@ class Workers:
 
     def _render(self, function: Callable[..., _T], data: bytes | None, *args: Any) -> _T:
         """Do it, or have it done; in a worker, which decides late: a process may be there now."""
+        if self.halted:
+            raise HookFailed(self.halted, "interrupted")
         if self._placement.of_source(len(data or b"")):
             return self._processes.call(function, data, *args)
         made: _T = applied(function, data, args)

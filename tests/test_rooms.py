@@ -51,7 +51,8 @@ FLOORS = {
     "pipeline": 5,
     "local": 5,
     "addon": 6,
-    "commands": 6,
+    "fetching": 6,
+    "commands": 7,
 }
 
 #: Floor 0 is a row of rooms; each may know those before it in this way.
@@ -85,6 +86,7 @@ OUTSIDE = {
     "local": {"pandas"},
     "pipeline": {"scrapy", "twisted", "itemadapter", "PIL", "platformdirs"},
     "addon": {"scrapy"},
+    "fetching": {"scrapy", "pandas"},
     "commands": {"scrapy"},
 }
 

@@ -19,11 +19,11 @@ class Command(ScrapyCommand):
 
     def syntax(self) -> str:
         """Return what stands behind the command's name."""
-        return "<import|verify|prune|report> [options]"
+        return "<fetch|render|import|verify|prune|report|gallery> [options]"
 
     def short_desc(self) -> str:
         """Return the line in Scrapy's list of commands."""
-        return "Import, verify or prune an image store, or read the report of a crawl"
+        return "Fetch lists of images, look after image stores, and show what crawls brought home"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Let Scrapy's parser take its global options only: ours are parsed by our own."""

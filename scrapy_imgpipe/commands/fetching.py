@@ -10,6 +10,7 @@ from scrapy_imgpipe.commands.failing import failing_outcomes, status_of
 from scrapy_imgpipe.commands.renditions import add_to_settings, rendition_settings
 from scrapy_imgpipe.errors import SettingError
 from scrapy_imgpipe.fetching.fetch import Task, fetch
+from scrapy_imgpipe.fetching.run import Audience
 from scrapy_imgpipe.fetching.settings import complete
 from scrapy_imgpipe.lists import open_list
 from scrapy_imgpipe.parsers import parse, whole_number
@@ -53,7 +54,7 @@ def fetch_list(wanted: argparse.Namespace, settings: Settings, console: Console)
     add_to_settings(settings, rendition_settings(wanted))
     report = None if wanted.report is None else Path(wanted.report)
     with open_list(wanted.sources, column=wanted.column) as images:
-        fetched = fetch(images, complete(settings), report, task, Progress(sys.stderr))
+        fetched = fetch(images, complete(settings), report, task, Audience(Progress(sys.stderr)))
     if fetched.passed_over:
         console.line(f"{fetched.passed_over:,} lines were done before")
     console.line(str(fetched))

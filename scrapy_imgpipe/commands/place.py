@@ -10,15 +10,19 @@ from urllib.parse import urlsplit
 
 from scrapy.exceptions import NotConfigured
 from scrapy.http import Request
-from scrapy.utils.misc import build_from_crawler, load_object
-from scrapy.utils.python import global_object_name
+from scrapy.utils.misc import build_from_crawler
 
 from scrapy_imgpipe.compat.crawler import crawler_at_rest
 from scrapy_imgpipe.errors import IndexFailed, SettingError, StoreFailed
 from scrapy_imgpipe.paths import thumb_path
 from scrapy_imgpipe.pipeline import ImagesPipeline
+from scrapy_imgpipe.pipeline.choosing import (
+    NO_STORE,
+    chosen_pipeline,
+    enabled_pipelines,
+    store_of,
+)
 from scrapy_imgpipe.pipeline.hooks import is_overridden
-from scrapy_imgpipe.store_adapter import far_store
 from scrapy_imgpipe.variants import SOURCE
 
 if TYPE_CHECKING:
@@ -59,15 +63,12 @@ class Place:
             IndexFailed: it has no index.
         """
         rules = pipeline._rules()  # noqa: SLF001 - a public name could be a subclass's own
-        far = far_store(pipeline.store)
-        if far is not None:  # there is no event loop that it could hold up
-            rules = replace(rules, store=far)
-        if rules.store is None:
-            kind = type(pipeline.store).__name__
-            raise StoreFailed(f"A store that is reached through {kind} cannot be listed")
+        store = store_of(pipeline)
+        if store is not rules.store:  # there is no event loop that it could hold up
+            rules = replace(rules, store=store)
         if rules.index is None:
             raise IndexFailed("IMGPIPE_INDEX is 'off', so nothing is known of this store")
-        return cls(pipeline, rules, rules.store, rules.index, others)
+        return cls(pipeline, rules, store, rules.index, others)
 
     def is_of_another(self, plan: str) -> bool:
         """Return whether *plan* is that of another pipeline, and not of this one."""
@@ -149,51 +150,17 @@ def place_of(settings: Settings, pipeline: str | None = None) -> Place:
     """
     try:
         crawler = crawler_at_rest(settings)
-        kind = _chosen(crawler.settings, pipeline)
+        kind = chosen_pipeline(crawler.settings, pipeline)
         _check_there(crawler.settings.get("IMAGES_STORE"))
         built: ImagesPipeline = build_from_crawler(kind, crawler)
         others = [
             build_from_crawler(other, crawler)._rules().digest  # noqa: SLF001 - as above
-            for other in _enabled(crawler.settings)
+            for other in enabled_pipelines(crawler.settings)
             if other is not kind
         ]
     except NotConfigured:
-        raise SettingError("IMAGES_STORE is not set: name the store with --store DIR") from None
+        raise SettingError(NO_STORE) from None
     return Place.of(built, frozenset(others))
-
-
-def _chosen(settings: Settings, path: str | None) -> type[ImagesPipeline]:
-    if path is not None:
-        kind: type[ImagesPipeline] = _loaded(path)
-        if not _is_ours(kind):
-            raise SettingError(
-                "Expected the import path of a class derived from"
-                f" scrapy_imgpipe.ImagesPipeline for --pipeline but received {path!r}"
-            )
-        return kind
-    kinds = _enabled(settings)
-    if len(kinds) > 1:
-        names = ", ".join(sorted(map(global_object_name, kinds)))
-        raise SettingError(f"ITEM_PIPELINES has several: choose one with --pipeline, of {names}")
-    return kinds[0] if kinds else ImagesPipeline
-
-
-def _enabled(settings: Settings) -> list[type[ImagesPipeline]]:
-    """Return the image pipelines of the project."""
-    orders = settings.getdict("ITEM_PIPELINES")
-    kinds = [_loaded(key) for key, order in orders.items() if order is not None]
-    return [kind for kind in kinds if _is_ours(kind)]
-
-
-def _loaded(path: Any) -> Any:
-    try:
-        return load_object(path)
-    except (ImportError, NameError, ValueError) as error:
-        raise SettingError(f"Could not import the pipeline {path!r}: {error}") from None
-
-
-def _is_ours(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, ImagesPipeline)
 
 
 def _check_there(uri: Any) -> None:

@@ -79,7 +79,27 @@ def _run(wanted: argparse.Namespace, settings: Settings, console: Console) -> in
 
         most = parse(_TOP, "--top", wanted.top)
         return report(wanted.report, console, wanted.later, most=most, failed=wanted.failed)
+    if wanted.command == "gallery":
+        from scrapy_imgpipe.commands.gallery import write_gallery  # noqa: PLC0415 - see below
+
+        return write_gallery(wanted, settings, console)
+    if wanted.command == "fetch":
+        from scrapy_imgpipe.commands.fetching import fetch_list  # noqa: PLC0415 - see below
+
+        _name_store(wanted, settings)
+        return fetch_list(wanted, settings, console)
+    if wanted.command == "render":
+        from scrapy_imgpipe.commands.rendering import render  # noqa: PLC0415 - see below
+        from scrapy_imgpipe.progress import Progress  # noqa: PLC0415
+
+        _name_store(wanted, settings)
+        return render(wanted, settings, console, Progress(sys.stderr))
     return _run_at_place(wanted, settings, console)
+
+
+def _name_store(wanted: argparse.Namespace, settings: Settings) -> None:
+    if wanted.store is not None:
+        settings.set("IMAGES_STORE", wanted.store, priority="cmdline")
 
 
 def _run_at_place(wanted: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -90,8 +110,7 @@ def _run_at_place(wanted: argparse.Namespace, settings: Settings, console: Conso
     from scrapy_imgpipe.commands.verifying import verify  # noqa: PLC0415
 
     age = parse(DAYS, "--min-age", wanted.min_age) if wanted.command == "prune" else 0
-    if wanted.store is not None:
-        settings.set("IMAGES_STORE", wanted.store, priority="cmdline")
+    _name_store(wanted, settings)
     place = place_of(settings, wanted.pipeline)
     with closing(place.index):
         if wanted.command == "import":

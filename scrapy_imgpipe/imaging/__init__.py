@@ -8,6 +8,7 @@ Every function may be called from any thread. What goes wrong with the bytes is 
 
 from __future__ import annotations
 
+from scrapy_imgpipe.imaging.arrays import check_array, is_array, pixels_of
 from scrapy_imgpipe.imaging.colour import flatten
 from scrapy_imgpipe.imaging.completeness import inspect
 from scrapy_imgpipe.imaging.decode import (
@@ -20,6 +21,8 @@ from scrapy_imgpipe.imaging.decode import (
 from scrapy_imgpipe.imaging.encode import encode_jpeg
 from scrapy_imgpipe.imaging.exif import exif
 from scrapy_imgpipe.imaging.geometry import Layout, fit_inside, layout, size_of
+from scrapy_imgpipe.imaging.given import encode_image
+from scrapy_imgpipe.imaging.greys import usual
 from scrapy_imgpipe.imaging.icc import to_srgb
 from scrapy_imgpipe.imaging.limits import check_early, check_header
 from scrapy_imgpipe.imaging.measures import is_uniform, measure
@@ -54,11 +57,13 @@ __all__ = [
     "Picture",
     "Plan",
     "Variant",
+    "check_array",
     "check_early",
     "check_head",
     "check_header",
     "check_size",
     "data_mining",
+    "encode_image",
     "encode_jpeg",
     "end_of_image",
     "exif",
@@ -68,12 +73,14 @@ __all__ = [
     "format_of",
     "hamming",
     "inspect",
+    "is_array",
     "is_uniform",
     "layout",
     "measure",
     "media_type_of",
     "open_image",
     "phash",
+    "pixels_of",
     "render",
     "rendering_bytes",
     "shrink",
@@ -84,4 +91,5 @@ __all__ = [
     "trailing_bytes",
     "unknown_formats",
     "upright",
+    "usual",
 ]

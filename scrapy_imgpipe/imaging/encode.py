@@ -52,7 +52,7 @@ _OPAQUE = 128  # a palette has one colour that is transparent: what has less alp
 # Modes that each format takes as they are.
 _MODES = {
     "JPEG": {"RGB", "L", "YCbCr"},
-    "PNG": {"RGB", "RGBA", "L", "LA", "P", "1"},
+    "PNG": {"RGB", "RGBA", "L", "LA", "P", "1", "I;16"},
     "WEBP": {"RGB", "RGBA"},
     "AVIF": {"RGB", "RGBA"},
     "GIF": {"RGB", "RGBA", "L", "P", "1"},

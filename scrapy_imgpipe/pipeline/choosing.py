@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from scrapy_imgpipe.stores import Store
 
+NO_STORE = "IMAGES_STORE is not set: name the store with --store DIR"
+
 
 def pipeline_of(
     settings: Settings, kind: type[ImagesPipeline] | str | None = None
@@ -37,7 +39,7 @@ def pipeline_of(
     try:
         built: ImagesPipeline = build_from_crawler(chosen, crawler)
     except NotConfigured:
-        raise SettingError("IMAGES_STORE is not set: name the store with --store DIR") from None
+        raise SettingError(NO_STORE) from None
     return built
 
 

@@ -36,7 +36,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("page", "text", "URL of the page that the item came from."),
     Column("slot", "int", "Place in the item's list of URLs, from 0."),
     Column("path", "text", "The full image, relative to the store."),
-    Column("status", "text", "downloaded, cached, uptodate, revalidated or failed."),
+    Column("status", "text", "downloaded, rendered, cached, uptodate, revalidated or failed."),
     Column("outcome", "text", "How the ask ended: one of the stable outcome codes."),
     Column("reason", "text", "Why it failed, in one sentence."),
     Column("http_status", "int", "Status of the response."),

@@ -68,13 +68,19 @@ def remove_left_over(entries: Iterable[os.DirEntry[str]], now: float) -> int:
     for entry in entries:
         if entry.name.startswith(TEMPORARY_PREFIX):
             with suppress(OSError):
-                if entry.is_file(follow_symlinks=False) and _is_left_over(entry, now):
+                if entry.is_file(follow_symlinks=False) and is_left_over(entry, now):
                     os.unlink(entry.path)
                     removed += 1
     return removed
 
 
-def _is_left_over(entry: os.DirEntry[str], now: float) -> bool:
+def is_left_over(entry: os.DirEntry[str], now: float) -> bool:
+    """Return whether nobody will finish *entry*, which is of a temporary name.
+
+    Args:
+        entry: a file, or a folder.
+        now: Unix seconds.
+    """
     alive = None
     named = _NAME.fullmatch(entry.name)
     if named is not None and named[1] == _HOST:

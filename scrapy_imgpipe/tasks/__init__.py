@@ -17,6 +17,7 @@ from scrapy_imgpipe.tasks.looking import (
 from scrapy_imgpipe.tasks.making import (
     Prepared,
     Source,
+    check_hash,
     check_permission,
     content_of,
     keep,
@@ -50,6 +51,7 @@ __all__ = [
     "Source",
     "Wanted",
     "are_there",
+    "check_hash",
     "check_permission",
     "collect",
     "content_of",

@@ -21,7 +21,7 @@ from tests.pictures import jpeg
 
 A = URLS[0]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="pipes and devices as Linux has them")
-COMMANDS = ("import", "verify", "prune", "report")
+COMMANDS = ("fetch", "gallery", "import", "verify", "prune", "render", "report")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_without_a_command_it_tells_what_there_is(imgpipe, arguments):
     status, out, err = imgpipe(*arguments)
     assert (status, err) == (0, "")
     assert out.startswith("usage: scrapy imgpipe [-h] COMMAND ...\n")
-    assert "examples:\n  scrapy imgpipe import " in out
+    assert "examples:\n  scrapy imgpipe fetch " in out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
