@@ -7,7 +7,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from scrapy_imgpipe.report.gallery import gallery
 from tests.browser.conftest import COUNT, EVIL, PHONE
+from tests.pictures import jpeg
+from tests.report.galleries import put, report_of
 
 PICTURES = COUNT + 1  # and one that is damaged
 
@@ -108,6 +111,8 @@ def test_filters_go_together_and_along_with_the_address(page, shop, window):
 def test_repeats_are_shown_when_they_are_asked_for(page):
     page.get_by_label("Show repeats").check()
     expect(count_of(page)).to_have_text(f"{PICTURES + 1} pictures")
+    page.locator("input[name=q]").fill("http")
+    expect(count_of(page)).to_have_text(f"{PICTURES + 1} of {PICTURES + 1} pictures")
 
 
 def test_sorting(page):
@@ -125,6 +130,38 @@ def test_nothing_found_points_to_the_failures(page):
     page.locator("input[name=q]").fill("gone/7")
     page.get_by_role("link", name="See 11 failures").click()
     expect(count_of(page)).to_have_text("11 of 121 failures")
+
+
+@pytest.mark.parametrize("height", ["abc", "-1", "1e9", "NaN", ""])
+def test_an_address_cannot_ask_for_rows_that_there_are_not(shop, window, height):
+    page = window(shop)
+    page.evaluate(f"location.hash = '#pictures?height={height}'")
+    expect(tile(page, 0)).to_be_visible()
+    heights = page.evaluate("[...document.querySelectorAll('.line')].map(l => l.offsetHeight)")
+    assert all(60 < height < 600 for height in heights)
+    page.reload()
+    expect(tile(page, 0)).to_be_visible()
+    again = page.evaluate("[...document.querySelectorAll('.line')].map(l => l.offsetHeight)")
+    assert again[:2] == heights[:2]
+
+
+def test_another_address_has_rows_of_another_height(page):
+    before = tile(page, 0).bounding_box()["height"]
+    page.evaluate("location.hash = '#pictures?height=400'")
+    expect(page.locator("input[name=height]")).to_have_value("400")
+    assert tile(page, 0).bounding_box()["height"] > before * 1.4
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1600])
+def test_search_and_filters_begin_in_one_line(shop, window, width):
+    page = window(shop, {"width": width, "height": 700})
+    page.get_by_label("Show repeats").check()
+    search = page.locator("input[name=q]").bounding_box()
+    select = page.locator("select[name=outcome]").bounding_box()
+    if width >= 1280:
+        right = page.locator("#repeats").bounding_box()
+        assert right["y"] == pytest.approx(search["y"], abs=1)
+    assert select["y"] == pytest.approx(search["y"], abs=1)
 
 
 # --- keyboard and lightbox ---
@@ -172,6 +209,28 @@ def test_the_stored_image_is_shown_large_whatever_its_name(page):
     page.wait_for_function("image => image.naturalWidth === 1200", arg=image.element_handle())
 
 
+@pytest.mark.parametrize("size", [(30_000, 10), (10, 30_000), (1, 1)])
+def test_a_long_strip_is_large_with_its_aspect(tmp_path, window, size):
+    put(tmp_path / "store", "a.jpg", jpeg(size))
+    gallery(tmp_path / "store", tmp_path / "page")
+    page = window(tmp_path / "page")
+    tile(page, 0).click()
+    image = page.locator("img.pswp__img:not(.pswp__img--placeholder)")
+    expect(image).to_be_attached()
+    shown = image.evaluate("image => [image.offsetWidth, image.offsetHeight]")
+    assert min(shown) >= 1
+    assert shown[0] / shown[1] == pytest.approx(size[0] / size[1], rel=0.3)
+
+
+def test_what_is_long_in_a_record_leaves_room_for_the_rest(tmp_path, window):
+    row = {"url": "data:," + "x" * 7000, "path": "gone.jpg"}
+    (tmp_path / "store").mkdir()
+    gallery(tmp_path / "store", tmp_path / "page", report=report_of(tmp_path / "r.jsonl", row))
+    page = window(tmp_path / "page")
+    tile(page, 0).click()
+    expect(page.locator("#record dd").nth(1)).to_be_in_viewport()
+
+
 def test_the_record_has_all_columns_and_links_where_they_are_safe(page):
     tile(page, 2).click()
     record = page.locator("#record")
@@ -192,6 +251,28 @@ def test_the_record_can_be_put_away(page):
     expect(page.locator("#record")).to_be_visible()
 
 
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_the_way_back_puts_the_picture_away_and_not_the_page(shop, window, motion):
+    page = window(shop, PHONE, reduced_motion=motion)
+    large = page.locator(".pswp")
+    page.get_by_role("navigation").get_by_role("link", name="Failures").click()
+    page.get_by_role("navigation").get_by_role("link", name="Pictures").click()
+    tile(page, 2).click()
+    expect(large).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    page.go_back()
+    expect(large).to_have_count(0)
+    expect(tile(page, 3)).to_be_focused()
+    for _ in range(3):  # what is put away otherwise leaves nothing to go back to
+        page.keyboard.press("Enter")
+        expect(large).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(large).to_have_count(0)
+        expect(tile(page, 3)).to_be_focused()
+    page.go_back()
+    expect(page).to_have_url(re.compile("#failures$"))
+
+
 def test_on_a_phone_the_record_is_below_and_filters_behind_a_button(shop, window):
     page = window(shop, PHONE, has_touch=True)
     expect(page.locator("select[name=format]")).to_be_hidden()
@@ -204,6 +285,15 @@ def test_on_a_phone_the_record_is_below_and_filters_behind_a_button(shop, window
     expect(page.locator("#record")).to_be_visible()
     assert page.locator("#record").bounding_box()["y"] > PHONE["height"] * 0.4
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_counts_of_six_digits_are_no_wider_than_a_small_phone(shop, window):
+    page = window(shop, {"width": 320, "height": 600})
+    page.evaluate(
+        "document.getElementById('pictures-count').textContent = '123,456';"
+        "document.getElementById('failures-count').textContent = '123,456'"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 # --- failures, charts, themes ---
@@ -224,6 +314,23 @@ def test_failures_by_outcome(page):
     expect(page.locator(".views [aria-current]")).to_have_count(1)
 
 
+def test_outcomes_of_any_name_and_urls_of_any_length(tmp_path, window):
+    long = "http://a.example/" + "y" * 5000
+    outcomes = ["__proto__", "constructor", "toString", "http-status"]
+    rows = [{"outcome": name, "status": "failed", "url": long, "reason": long} for name in outcomes]
+    (tmp_path / "store").mkdir()
+    gallery(tmp_path / "store", tmp_path / "page", report=report_of(tmp_path / "r.jsonl", *rows))
+    page = window(tmp_path / "page", PHONE)
+    page.get_by_role("navigation").get_by_role("link", name="Failures").click()
+    said = page.locator(".group > header p")
+    expect(said).to_have_text(["", "", "The server answered with an error", ""])
+    first = page.locator(".failure").first
+    assert first.bounding_box()["height"] < 200
+    first.locator("summary").click()
+    expect(first.locator("dl")).to_be_visible()
+    assert first.bounding_box()["height"] > 800
+
+
 def test_charts(page):
     page.get_by_role("navigation").get_by_role("link", name="Charts").click()
     titles = ["Throughput", "Bytes over time", "Outcomes", "Formats", "File sizes", "Longest sides"]
@@ -234,6 +341,22 @@ def test_charts(page):
     expect(rows).to_have_text(["http-status120", "stored24", "broken1", "cached1", "joined1"])
     choose(page, "outcome", "broken")
     expect(page.locator(".chart", has_text="How 1 source ended")).to_be_visible()
+    page.locator("input[name=q]").fill("nothing is like this")
+    empty = page.locator("#charts-view .empty").bounding_box()
+    assert empty["width"] > 1000
+
+
+def test_labels_of_charts_are_shortened_to_where_they_end(tmp_path, window):
+    hosts = ["y" * 60 + ".example", "sixteen.example", "a.b"]
+    rows = [{"url": f"http://{host}/", "status": "failed", "outcome": host} for host in hosts]
+    (tmp_path / "store").mkdir()
+    gallery(tmp_path / "store", tmp_path / "page", report=report_of(tmp_path / "r.jsonl", *rows))
+    page = window(tmp_path / "page")
+    page.get_by_role("navigation").get_by_role("link", name="Charts").click()
+    labels = page.locator(".chart .label")
+    expect(labels).to_have_count(6)
+    assert all(x >= 0 for x in labels.evaluate_all("all => all.map(text => text.getBBox().x)"))
+    expect(labels.filter(has_text="sixteen.example")).to_have_count(2)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -356,6 +479,24 @@ def test_nothing_moves_for_who_wants_that(shop, window):
     expect(page.locator("#record h2")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".pswp")).to_have_count(0)
+
+
+def test_buttons_of_the_lightbox_can_be_seen_in_forced_colours(shop, window):
+    page = window(shop, forced_colors="active")
+    tile(page, 0).click()
+    icons = page.locator(".pswp__icn")
+    expect(icons.first).to_be_visible()
+    ground = page.evaluate("getComputedStyle(document.querySelector('.pswp__bg')).backgroundColor")
+    fills = icons.evaluate_all("icons => icons.map(icon => getComputedStyle(icon).fill)")
+    assert ground not in fills
+
+
+def test_paper_is_light_and_has_no_tools(shop, window):
+    page = window(shop, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(246, 245, 242)"
+    expect(page.locator("#tools")).to_be_hidden()
 
 
 # --- many ---

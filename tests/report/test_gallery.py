@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from importlib.resources import files
 
 import pytest
@@ -14,6 +16,7 @@ from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.index import SqliteIndex
 from scrapy_imgpipe.records import ImageRecord, Rendition
 from scrapy_imgpipe.report.gallery import gallery
+from scrapy_imgpipe.report.gallery.entries import of_row
 from scrapy_imgpipe.stores import FileSystemStore, MemoryStore
 from tests.pictures import encoded, jpeg, noise, opened
 from tests.report.galleries import file_at, files_in, put, report_of, told
@@ -206,6 +209,38 @@ def test_a_turned_photo_is_told_upright(store, page):
     assert opened(file_at(page, row["thumb"]).read_bytes()).size == (267, 400)
 
 
+@pytest.mark.parametrize("name", ["a.html", "a.XHTML", "a.svg", "a.jpg.htm", "a.pdf"])
+def test_what_a_browser_may_open_as_a_page_is_not_linked(store, page, name):
+    put(store, name, jpeg((90, 60)))
+    gallery(store, page)
+    (row,) = told(page).rows
+    assert re.fullmatch(r"views/../imgpipe-\w+\.jpg", row["source"])
+    assert row["thumb"].endswith(".jpg")
+
+
+@pytest.mark.parametrize("name", ["a", "a.JPG", "a.jfif", "a.b.png"])
+def test_pictures_of_any_usual_name_are_linked(store, page, name):
+    put(store, name, jpeg((90, 60)))
+    gallery(store, page)
+    assert file_at(page, told(page).rows[0]["source"]) == store / name
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+@pytest.mark.parametrize("size", [(30, 20), (300, 900)])
+def test_what_browsers_may_not_turn_is_turned_for_them(store, page, form, size):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    put(store, "a", encoded(noise(size), form, exif=turned.tobytes()))
+    gallery(store, page)
+    (row,) = told(page).rows
+    assert (row["width"], row["height"]) == size[::-1]
+    for url in (row["source"], row["thumb"]):
+        shown = opened(file_at(page, url).read_bytes())
+        assert shown.width / shown.height == pytest.approx(size[1] / size[0], rel=0.01)
+        assert 0x0112 not in shown.getexif()
+    assert gallery(store, page).made == 0
+
+
 def test_a_store_elsewhere_is_copied_small(page):
     far = MemoryStore("gallery-elsewhere")
     far.put("full/a.jpg", jpeg((2000, 1000)))
@@ -247,6 +282,16 @@ def test_a_plain_folder_of_images_is_enough(store, tmp_path):
         gallery(store, page)
         assert [row["path"] for row in told(page).rows] == ["a/1.png", "b/2.jpg", "thumbs/c.jpg"]
     assert told(page).about["title"] == "store"
+
+
+def test_what_a_gallery_has_made_is_no_picture(store):
+    put(store, "a.jpg")
+    for name in ("one", "two"):
+        page = store / name
+        gallery(store, page)
+        assert [row["path"] for row in told(page).rows] == ["a.jpg"]
+        (made,) = (path for path in files_in(page) if path.startswith("thumbs/"))
+        put(store, f"copy/{made}")
 
 
 def test_thumbnails_of_a_crawl_are_no_pictures_of_their_own(store, page):
@@ -406,6 +451,46 @@ def test_what_was_found_out_and_is_damaged_costs_another_look_only(store, page):
     gallery(store, page)
     (page / "data/known.jsonl").write_bytes(b'["x"]\n{\n\xff\n')
     assert gallery(store, page).made == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {0: "wide"},
+        {0: 0},
+        {1: None},
+        {2: 5},
+        {3: 7},
+        {3: ["x"]},
+        {3: "../../store/a.jpg"},
+        {4: "thumbs/../../x.jpg"},
+    ],
+)
+def test_what_was_found_out_is_not_believed_whatever_it_is(store, page, wrong):
+    put(store, "a.jpg")
+    gallery(store, page)
+    known = page / "data/known.jsonl"
+    cells = json.loads(known.read_bytes())
+    for place, value in wrong.items():
+        cells[place + 1] = value
+    known.write_text(f"{'[' * 100_000}\n{json.dumps(cells)}\n")
+    right = told(page).rows
+    assert gallery(store, page).made == 1
+    assert told(page).rows == right
+
+
+def test_what_json_has_no_word_for_is_told_as_text():
+    """Tables of others have bytes and moments in their lists."""
+    entry = of_row({"path": "a.jpg", "further": [b"x", {"at": date(2026, 11, 30)}]})
+    assert "2026-11-30" in dict(entry.record)["further"]
+
+
+def test_sides_that_no_picture_has_are_unknown(store, page, tmp_path):
+    sides = [(-5, 9), (2**62, 0), (7, -1)]
+    rows = [{"path": f"{w}", "width": w, "height": h} for w, h in sides]  # of files that are gone
+    gallery(store, page, report=report_of(tmp_path / "r.jsonl", *rows))
+    told_ = [(row["width"], row["height"]) for row in told(page).rows]
+    assert told_ == [(0, 9), (0, 0), (7, 0)]
 
 
 def test_the_lightbox_is_the_released_one():

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from scrapy_imgpipe.records import SUCCESSES
 from scrapy_imgpipe.report.columns import NAMES, timestamp
+from scrapy_imgpipe.report.gallery.thumbnails import MADE
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.records import ImageRecord
@@ -25,6 +26,9 @@ Cell: TypeAlias = str | int | float | bool | list[str]
 
 #: Whole numbers beyond it are others in JavaScript (ECMA-262, Number.MAX_SAFE_INTEGER).
 _MOST_WHOLE = 2**53 - 1
+
+#: Pixels of a side beyond which there is no picture, in any format.
+_MOST_SIDE = 2**31 - 1
 
 #: Characters of one cell; what is longer tells nobody more.
 _MOST_TEXT = 8000
@@ -39,6 +43,9 @@ _WORDS_FOR_IT = ("alt", "caption", "title", "label", "text")
 _NO_WORDS = frozenset({"phash", "blurhash", "dominant_colour", "record_error"})
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+#: What galleries have made, wherever they are.
+_OF_A_GALLERY = re.compile(rf"(?:.*/)?(?:{MADE.pattern})", re.DOTALL)
 
 
 class Small(NamedTuple):
@@ -104,8 +111,8 @@ def of_row(row: Mapping[str, Any]) -> Entry:
     return Entry(
         url=_text(row.get("url")),
         path=str(row.get("path") or ""),
-        width=row.get("width") or 0,
-        height=row.get("height") or 0,
+        width=_side(row.get("width")),
+        height=_side(row.get("height")),
         format=_text(row.get("format")),
         outcome=outcome,
         reason=_text(row.get("reason")),
@@ -156,7 +163,8 @@ def of_record(record: ImageRecord) -> Entry:
 def of_files(store: Store, but: str = "") -> Iterator[Entry]:
     """Yield an entry for each file of *store*, in the order of their paths.
 
-    Where there are images below ``full/``, thumbnails below ``thumbs/`` are left out.
+    Where there are images below ``full/``, thumbnails below ``thumbs/`` are left out; so is
+    what a gallery has made, wherever it is.
 
     Args:
         store: its paths are in memory at once.
@@ -168,7 +176,8 @@ def of_files(store: Store, but: str = "") -> Iterator[Entry]:
     paths = sorted(path for path in store.list() if not but or not path.startswith(but))
     is_pipelines = any(path.startswith("full/") for path in paths)
     for path in paths:
-        if not is_pipelines or not path.startswith("thumbs/"):
+        is_thumb = is_pipelines and path.startswith("thumbs/")
+        if not is_thumb and not _OF_A_GALLERY.fullmatch(path):
             yield Entry("", path, record=(("path", path),), is_known=False)
 
 
@@ -188,8 +197,13 @@ def _cell(value: object) -> Cell:
     if isinstance(value, int):
         return value if abs(value) <= _MOST_WHOLE else str(value)
     if isinstance(value, dict | list):
-        return _text(json.dumps(value, ensure_ascii=False))
+        return _text(json.dumps(value, ensure_ascii=False, default=str))
     return _text(value)
+
+
+def _side(value: object) -> int:
+    """Return *value* in pixels; 0 where no picture has so many."""
+    return value if isinstance(value, int) and 0 < value <= _MOST_SIDE else 0
 
 
 def _record(row: Mapping[str, Any]) -> tuple[tuple[str, Cell], ...]:

@@ -231,12 +231,23 @@ def known_in(folder: FileSystemStore) -> dict[str, Looked]:
     """Return what an earlier run has found out; what cannot be read is as good as unknown."""
     known = {}
     for line in (folder.get(_KNOWN) or b"").splitlines():
-        try:
+        with suppress(ValueError, TypeError, RecursionError):
             key, *rest = json.loads(line)
-            known[str(key)] = Looked(*rest)
-        except (ValueError, TypeError):
-            continue
+            looked = Looked(*rest)
+            if _is_ours(looked):
+                known[str(key)] = looked
     return known
+
+
+def _is_ours(looked: Looked) -> bool:
+    """Return whether *looked* is such as this module writes, whoever has written it."""
+    sides, files_ = (looked.width, looked.height), (looked.thumb, looked.view)
+    return (
+        all(isinstance(side, int) and side > 0 for side in sides)
+        and isinstance(looked.format, str)
+        and all(isinstance(path, str) for path in files_)
+        and all(MADE.fullmatch(path) for path in files_ if path)
+    )
 
 
 def _ours(folder: FileSystemStore) -> Iterator[str]:

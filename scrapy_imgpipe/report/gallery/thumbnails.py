@@ -10,6 +10,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from hashlib import blake2s
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scrapy_imgpipe.errors import ImagePipeError, StoreFailed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.stores import FileSystemStore, Stat, Store
 
 #: Number of the way they are made; another one has all of them made again.
-_ENGINE: Final = 1
+_ENGINE: Final = 2
 
 #: Height of thumbnails in pixels, of rows up to 400 px high; and the width of a panorama's.
 _HEIGHT, _WIDTH = 400, 1600
@@ -49,6 +50,15 @@ _LARGE = 40_000_000
 #: What browsers show, by the names that imaging has for formats.
 _SHOWN: Final = frozenset({"JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "ICO"})
 _SHOWN_ENDS: Final = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif")
+
+#: How the names of files end that a browser opens as pictures. One with another end may be a
+#: page to it (``.html``, ``.svg``), with scripts, whatever picture it is as well.
+_OPENED_ENDS: Final = frozenset(
+    {"", *_SHOWN_ENDS, ".jpe", ".jfif", ".pjpeg", ".apng", ".bmp", ".ico", ".cur"}
+)
+
+#: Of these, whose orientation every browser applies; others are shown as they lie.
+_SHOWN_UPRIGHT: Final = frozenset({"JPEG", "MPO", "AVIF"})
 
 #: Modes that may have something transparent.
 _SEE_THROUGH: Final = frozenset({"RGBA", "LA", "P", "PA", "La", "RGBa"})
@@ -167,7 +177,7 @@ class Thumbnails:
         if data is None:
             raise StoreFailed("The file is missing")
         header = probe(data)
-        is_shown = bool(self.base) and header is not None and header.format in _SHOWN
+        is_shown = bool(self.base) and _is_shown(entry.path, header)
         makes_thumb = not (is_shown and self._thumb_for(entry, _sides(header), stat))
         variants = _variants(header, thumb=makes_thumb, view=not is_shown)
         plan = Plan(variants, formats=_FORMATS, full="source")
@@ -219,13 +229,21 @@ class Thumbnails:
         return stat is not None and stat.bytes > 0
 
 
+def _is_shown(path: str, header: Probe | None) -> bool:
+    """Return whether every browser shows the file itself, upright and as nothing but a picture."""
+    if header is None or header.format not in _SHOWN:
+        return False
+    if PurePosixPath(path).suffix.lower() not in _OPENED_ENDS:
+        return False
+    return header.orientation == 1 or header.format in _SHOWN_UPRIGHT
+
+
 def _sides(header: Probe | None) -> tuple[int, int]:
     """Return width and height as a viewer shows them."""
     if header is None:
         return 0, 0
-    turned = header.orientation > 4  # noqa: PLR2004 - 5 to 8 are quarter turns (EXIF)
     sides = (header.width, header.height)
-    return sides[::-1] if turned and header.format == "JPEG" else sides
+    return sides[::-1] if header.orientation > 4 else sides  # noqa: PLR2004 - quarter turns (EXIF)
 
 
 def _variants(header: Probe | None, *, thumb: bool, view: bool) -> tuple[Variant, ...]:

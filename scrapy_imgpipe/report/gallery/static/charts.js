@@ -1,12 +1,14 @@
 // Charts as plain SVG, each with its numbers as a table. Knows rows; draws into its own view.
 "use strict";
 imgpipe.charts = (() => {
-  const { element, number, bytes, named, moment } = imgpipe.texts;
+  const { element, number, bytes, named, moment, shortened } = imgpipe.texts;
   const view = document.getElementById("charts-view");
   const SVG = "http://www.w3.org/2000/svg";
   const MOST_BARS = 10;
   const MOST_LINES = 200; // of a table
   const MOST_WIDE = 96; // px of a column
+  const LETTER = 7.4; // px, of most texts the mean is less
+  const BESIDE = 14; // px that a label does not have
 
   function svg(tag, attributes = {}, ...children) {
     const made = document.createElementNS(SVG, tag);
@@ -34,10 +36,6 @@ imgpipe.charts = (() => {
     return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   }
 
-  function shortened(label, most) {
-    return label.length > most ? `${label.slice(0, most - 1)}…` : label;
-  }
-
   // [label, value, isBad] as bars that lie; what is beyond ten is one more.
   function bars(width, title, pairs) {
     const shown = pairs.slice(0, MOST_BARS);
@@ -45,7 +43,7 @@ imgpipe.charts = (() => {
     const rest = pairs.slice(MOST_BARS).reduce((sum, [, value]) => sum + value, 0);
     if (rest) shown.push([`${pairs.length - MOST_BARS} others`, rest, false]);
     const longest = Math.max(...shown.map(([label]) => label.length));
-    const left = Math.min(longest * 7.2 + 12, 190, Math.round(width * 0.42));
+    const left = Math.min(longest * LETTER + BESIDE, 190, Math.round(width * 0.42));
     const room = width - left - 60;
     const drawing = canvas(width, shown.length * 28 + 4, title);
     shown.forEach(([label, value, isBad], place) => {
@@ -54,7 +52,7 @@ imgpipe.charts = (() => {
       const isRest = place === MOST_BARS;
       const long = isRest ? 2 : Math.max((value / most) * room, 2);
       drawing.append(
-        text(left - 10, y + 15, shortened(label, Math.floor((left - 8) / 7)), { class: "label", "text-anchor": "end" }),
+        text(left - 10, y + 15, shortened(label, Math.round((left - BESIDE) / LETTER)), { class: "label", "text-anchor": "end" }),
         svg("rect", { x: left, y, width: long, height: 20, rx: 4, class: isBad ? "bar is-bad" : "bar" },
           svg("title", {}, `${label}: ${number(value)}`)),
         text(left + long + 8, y + 15, number(value), { class: "value" }));
@@ -137,7 +135,8 @@ imgpipe.charts = (() => {
   }
 
   function clock(seconds, span) {
-    const options = span >= 86400 ? { month: "short", day: "numeric" }
+    const options = span >= 2592000 ? { year: "numeric", month: "short" }
+      : span >= 86400 ? { month: "short", day: "numeric" }
       : { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(span < 60 ? { second: "2-digit" } : {}),
         ...(span < 1 ? { fractionalSecondDigits: 1 } : {}) };
     return new Date(seconds * 1000).toLocaleString("en", options);

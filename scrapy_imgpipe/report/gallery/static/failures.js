@@ -64,7 +64,7 @@ imgpipe.failures = (() => {
     const head = element("header", {},
       element("h2", { id }, outcome || "(no outcome)"),
       element("span", { class: "number" }, named(rows.length, "source")),
-      element("p", {}, MEANINGS[outcome] ?? ""));
+      element("p", {}, Object.hasOwn(MEANINGS, outcome) ? MEANINGS[outcome] : ""));
     return element("section", { class: "group", "aria-labelledby": id }, head, list, more);
   }
 

@@ -4,6 +4,7 @@
 imgpipe.lightbox = (() => {
   const { element, bytes, sides, name } = imgpipe.texts;
   const PANEL = 360; // px, as in record.css
+  const THINNEST = 4; // px; PhotoSwipe would give a side of none the height of the window
   const WIDE = "(min-width: 800px)";
   const KEY = "imgpipe-record";
   const ICON = {
@@ -30,6 +31,18 @@ imgpipe.lightbox = (() => {
     };
   }
 
+  // An entry of the history for as long as a picture is large: the way back puts that away, and
+  // not the page. The page stays where it is, wherever it was when the entry was made.
+  function entered() {
+    try {
+      history.scrollRestoration = "manual";
+      history.pushState({ isLarge: true }, "");
+      return true;
+    } catch {
+      return false; // a browser may refuse it to files
+    }
+  }
+
   function panel() {
     const title = element("h2", { id: "record-title" });
     const facts = element("p", { class: "facts" });
@@ -49,9 +62,11 @@ imgpipe.lightbox = (() => {
     const called = row.alt || name(row);
     parts.title.textContent = called;
     const outcome = about.outcomes[row.outcome];
+    const facts = [sides(row), about.formats[row.format], row.bytes ? bytes(row.bytes) : ""];
     parts.facts.replaceChildren(
-      ...[sides(row), about.formats[row.format], row.bytes ? bytes(row.bytes) : "", outcome, row.fault]
-        .filter(Boolean).map((text) => element("span", {}, text)));
+      ...facts.filter(Boolean).map((text) => element("span", {}, text)),
+      ...(outcome ? [element("span", { class: row.isFailed ? "is-bad" : null }, outcome)] : []),
+      ...(row.fault ? [element("span", { class: "is-bad" }, row.fault)] : []));
     parts.file.replaceChildren();
     if (row.source) {
       parts.file.append(element("a", { href: row.source, target: "_blank", rel: "noopener" }, "Open the file"));
@@ -76,6 +91,7 @@ imgpipe.lightbox = (() => {
       zoomAnimationDuration: isStill ? 0 : 250,
       errorMsg: "The file cannot be shown",
       preload: [1, 2],
+      initialZoomLevel: ({ fit, elementSize: { x, y } }) => Math.max(fit, Math.min(THINNEST / Math.min(x, y), 1)),
       paddingFn: (viewport) => (viewport.x > 700
         ? { top: 56, bottom: 24, left: 24, right: 24 } : { top: 48, bottom: 8, left: 0, right: 0 }),
       getViewportSizeFn: () => viewport(),
@@ -113,9 +129,13 @@ imgpipe.lightbox = (() => {
       if ([" ", "PageUp", "PageDown", "Home", "End"].includes(event.key) && !isInside) event.preventDefault();
       if (event.key === "i" && !event.ctrlKey && !event.metaKey && !event.altKey) toggle();
     });
-    box.on("close", () => box.element.classList.add("is-closing"));
+    box.on("close", () => {
+      box.element.classList.add("is-closing");
+      if (isEntered) history.back();
+    });
     box.on("destroy", () => {
-      isShown = false;
+      isGone = true;
+      isShown = isEntered; // until the way back is at its end, which it takes a moment for
       stopHearing();
       imgpipe.grid.focus(box.currIndex);
     });
@@ -126,17 +146,30 @@ imgpipe.lightbox = (() => {
       i: () => toggle(),
     };
     const early = [];
+    let isOpened = false;
     function hear(event) {
       if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab") return;
       event.preventDefault();
       event.stopPropagation();
       if (KEYS[event.key]) early.push(KEYS[event.key]);
     }
+    let isGone = false;
+    let isEntered = entered();
+    const left = () => {
+      isEntered = false;
+      history.scrollRestoration = "auto";
+      if (isGone) isShown = false;
+      else if (isOpened) box.close();
+      else early.push(KEYS.Escape);
+    };
+    if (isEntered) window.addEventListener("popstate", left, { once: true });
     const stopHearing = () => document.removeEventListener("keydown", hear, { capture: true });
     document.addEventListener("keydown", hear, { capture: true });
     box.on("openingAnimationEnd", () => {
+      isOpened = true;
       stopHearing();
-      for (const act of early) act();
+      // Behind PhotoSwipe, which hears keys and keeps the focus from now on, or goes on doing so.
+      queueMicrotask(() => early.forEach((act) => act()));
     });
 
     function viewport() {

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const { data, select, grid, failures, charts, lightbox } = imgpipe;
-  const { element, named, number, bytes, day } = imgpipe.texts;
+  const { element, named, number, bytes, day, shortened } = imgpipe.texts;
   const VIEWS = ["pictures", "failures", "charts"];
   const NO_WISHES = { q: "", outcome: "", format: "", size: "", host: "", sort: "order", height: "220", repeats: "" };
   const PAUSE = 120; // ms between the last letter and the search
@@ -49,7 +49,7 @@
 
   function choices(select_, all, counts, texts = null) {
     const options = [...counts].filter(([, count]) => count).map(([value, count]) =>
-      option(value, `${texts?.get(value) ?? (value || "(unknown)")} (${number(count)})`));
+      option(value, `${texts?.get(value) ?? shortened(value, 60)} (${number(count)})`));
     select_.replaceChildren(option("", all), ...options);
     select_.closest("label").hidden = options.length < 2 && !wishes[select_.name];
   }
@@ -81,6 +81,7 @@
     for (const key of Object.keys(NO_WISHES)) {
       if (key === "repeats") fields.repeats.checked = wishes.repeats === "1";
       else if (fields[key].value !== wishes[key]) fields[key].value = wishes[key];
+      if (key === "height") wishes.height = fields.height.value; // one that there is
       // What the data does not have is not to be chosen.
       if (fields[key].tagName === "SELECT" && fields[key].value !== wishes[key]) {
         wishes[key] = NO_WISHES[key];
@@ -136,13 +137,14 @@
   }
 
   function count() {
-    const all = { pictures: 0, failures: 0 };
+    const all = { pictures: 0, shown: 0, failures: 0 };
     let stored = 0;
     for (const row of data.rows) {
       if (row.path && !row.isRepeat) {
         all.pictures += 1;
         stored += row.bytes;
       }
+      if (row.path && (wishes.repeats || !row.isRepeat)) all.shown += 1;
       if (row.isFailed) all.failures += 1;
     }
     document.getElementById("pictures-count").textContent = number(found.pictures.length);
@@ -164,7 +166,7 @@
     const failed = found.failures.length;
     let text = view === "failures" ? named(failed, "failure") : named(pictures, "picture");
     if (view === "charts") text = named(found.rows.length, "source");
-    if (isNarrowed && view === "pictures") text = `${number(pictures)} of ${named(all.pictures, "picture")}`;
+    if (isNarrowed && view === "pictures") text = `${number(pictures)} of ${named(all.shown, "picture")}`;
     if (isNarrowed && view === "failures") text = `${number(failed)} of ${named(all.failures, "failure")}`;
     if (!isWhole) text = `Reading: ${number(data.rows.length)} of ${number(data.about.count)} rows`;
     else if (data.about.isTorn) text += "; a part of the data cannot be read";
@@ -210,6 +212,7 @@
     read();
     if (!data.about) return;
     fillFields();
+    grid.setTarget(Number(wishes.height));
     find();
     show();
     if (view !== before) window.scrollTo(0, 0);

@@ -39,6 +39,10 @@ imgpipe.texts = (() => {
     }
   }
 
+  function shortened(text, most) {
+    return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+  }
+
   // A URL that a link may lead to; null for any other text.
   function link(text) {
     if (typeof text !== "string" || !/^https?:\/\/\S+$/i.test(text)) return null;
@@ -73,6 +77,7 @@ imgpipe.texts = (() => {
     name,
     element,
     linked,
+    shortened,
     number: (value) => number.format(value),
     day: (seconds) => day.format(seconds * 1000),
     moment: (seconds) => moment.format(seconds * 1000),
