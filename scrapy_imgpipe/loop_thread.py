@@ -29,13 +29,19 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             self._thread.start()
-        except BaseException:
+        except RuntimeError:
             self._loop.close()
+            raise
+        except BaseException:  # interrupted: it may run by now
+            self._loop.call_soon_threadsafe(self._loop.stop)
             raise
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
     def call(self, function: Callable[..., object], *args: Any) -> None:
         """Call *function* on the loop soon; from any thread.
@@ -55,4 +61,3 @@ class LoopThread:
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.close()

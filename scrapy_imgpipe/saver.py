@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import logging
+import multiprocessing
 import os
 import threading
 import unicodedata
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
+from multiprocessing.util import Finalize
 from pathlib import PurePosixPath
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias
@@ -50,10 +54,12 @@ class _Save:
     Attributes:
         path: in the store.
         given: what is to be stored, copied.
+        is_seen: whether the loop knows of it.
     """
 
     path: str
     given: Given
+    is_seen: bool = False
 
 
 class ImageSaver:
@@ -67,7 +73,8 @@ class ImageSaver:
 
     Args:
         store: a directory, a URI as for :func:`~scrapy_imgpipe.stores.open_store`, or a store.
-        queue_size: images that may wait, 1 or more, beside those that are worked on.
+        queue_size: images that may wait, 1 or more, beside those that are worked on: one for
+            each worker, and 16 more for a store on another machine.
         workers: threads that encode and write; the usable CPUs where it is left out.
         background: behind transparent pixels where a format has none; red, green, blue.
         check: whether bytes that are no whole image of a known format are refused.
@@ -102,13 +109,16 @@ class ImageSaver:
         self._workers = Workers(threads, "thread")
         self._most = queue + threads + (0 if self._is_near else CONNECTIONS)
         self._process = os.getpid()
-        self._changed = threading.Condition()  # with the lock of what follows
-        self._open: dict[_Save, None] = {}  # accepted and not ended
-        self._new: deque[_Save] = deque()  # of those, what the loop has not seen
+        # Not the condition's ``with``: written in Python, an interrupt may leave it locked.
+        self._lock = threading.RLock()
+        self._closing = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._open: dict[_Save, None] = {}  # accepted and not ended; new ones are behind
         self._failures: dict[str, Exception] = {}
         self._saved = 0
-        self._closed = False
+        self._closed = self._ended_workers = False
         self._loop: LoopThread | None = None
+        self._forget: Callable[[], object] | None = None  # what is to be done at the exit
         self._lines: dict[str, deque[_Save]] = {}  # by name, on the loop
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -153,10 +163,10 @@ class ImageSaver:
         except SettingError:
             raise
         except ImagePipeError as error:  # pixels that do not decode
-            with self._changed:
+            with self._lock:
                 self._failures[path] = error.with_traceback(None)  # it would keep the image
             return
-        with self._changed:
+        with self._lock:
             while len(self._open) >= self._most and not self._closed:
                 self._changed.wait(_GLANCE_SECONDS)
             self._check_usable()
@@ -164,14 +174,12 @@ class ImageSaver:
             save = _Save(path, copied(given))
             self._open[save] = None
             # An interrupt may come between any two lines: whoever comes next tells the loop.
-            self._new.append(save)
             loop.call(self._look)
 
     @property
     def failures(self) -> Mapping[str, Exception]:
         """What went wrong so far: path in the store, to the last error of it."""
-        with self._changed:
-            return MappingProxyType(dict(self._failures))
+        return MappingProxyType(dict(self._failures))  # no lock: a fork may have left it locked
 
     def close(self) -> None:
         """Wait for all that was given, and end. A second call does nothing.
@@ -184,11 +192,11 @@ class ImageSaver:
         if os.getpid() != self._process:
             return
         self._finish()
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.begin(self._workers.close()).result()
-            loop.close()
-            atexit.unregister(self._end_at_exit)
+        with self._closing:
+            if self._loop is not None and not self._ended_workers:
+                self._loop.begin(self._workers.close()).result()
+                self._ended_workers = True
+            self._end()
         self._tell()
 
     def __enter__(self) -> Self:
@@ -217,24 +225,28 @@ class ImageSaver:
     def _path(self, name: str | os.PathLike[str], sub_folder: str | os.PathLike[str] | None) -> str:
         windows = os.name == "nt" and self._is_near
         path = checked_path(name, windows=windows)
-        if sub_folder is not None and os.fspath(sub_folder):
-            folder = checked_path(os.fspath(sub_folder).removesuffix("/"), windows=windows)
+        if sub_folder is not None and sub_folder != "":
+            text = sub_folder.removesuffix("/") if isinstance(sub_folder, str) else sub_folder
+            folder = checked_path(text, windows=windows)
             path = checked_path(f"{folder}/{path}", windows=windows)
         self._store.url(path)  # what only this store refuses
         return path
 
     def _started(self) -> LoopThread:
+        if self._forget is None:
+            self._forget = _at_exit(self._end_at_exit)
         if self._loop is None:
             self._loop = LoopThread("imgpipe-saver")
-            atexit.register(self._end_at_exit)
         return self._loop
 
     # --- on the loop ---
 
     def _look(self) -> None:
         """Put what is new in line, behind what has its name."""
-        while self._new:
-            save = self._new.popleft()
+        with self._lock:
+            new = list(takewhile(lambda save: not save.is_seen, reversed(self._open)))
+        for save in reversed(new):
+            save.is_seen = True
             line = self._lines.setdefault(_file_named(save.path), deque())
             line.append(save)
             if len(line) == 1:
@@ -271,7 +283,7 @@ class ImageSaver:
             _store(save, self._store)  # no thread is to be had: the interpreter is ending
 
     def _ended(self, save: _Save, error: Exception | None) -> None:
-        with self._changed:
+        with self._lock:
             del self._open[save]
             if error is None:
                 self._saved += 1
@@ -283,13 +295,21 @@ class ImageSaver:
 
     def _finish(self) -> None:
         """Accept no more, and wait until all has ended."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()  # those who wait for room
-            if self._loop is not None:
+            if self._open and self._loop is not None:
                 self._loop.call(self._look)  # a save may have been interrupted
             while self._open:
                 self._changed.wait(_GLANCE_SECONDS)
+
+    def _end(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+        if self._forget is not None:
+            self._forget()
+            self._forget = None
 
     def _tell(self) -> None:
         failures, self._failures = self._failures, {}
@@ -301,8 +321,8 @@ class ImageSaver:
         if os.getpid() != self._process:
             return
         self._finish()
-        if self._loop is not None:
-            self._loop.close()
+        with self._closing:
+            self._end()
         try:
             self._tell()
         except SaveFailed as failed:
@@ -312,6 +332,14 @@ class ImageSaver:
 def _store(save: _Save, store: Store) -> None:
     """Encode and write; in a worker."""
     store.put(*file_of_given(save.given, save.path))
+
+
+def _at_exit(function: Callable[[], object]) -> Callable[[], object]:
+    """Have *function* called when this process ends; return what takes that back."""
+    if multiprocessing.parent_process() is None:
+        atexit.register(function)
+        return functools.partial(atexit.unregister, function)
+    return Finalize(None, function, exitpriority=0).cancel  # a child ends without atexit
 
 
 def _file_named(path: str) -> str:

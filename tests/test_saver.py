@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
+import linecache
 import os
 import signal
 import subprocess
@@ -15,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scrapy_imgpipe import ImageSaver, SaveFailed, Variant
+import scrapy_imgpipe.saver as saver_module
+from scrapy_imgpipe import ImageSaver, SaveFailed, Variant, loop_thread
 from scrapy_imgpipe.errors import SettingError, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import encode_jpeg
 from scrapy_imgpipe.stores import Facts, FileSystemStore, MemoryStore
@@ -196,6 +199,55 @@ def test_an_interrupt_of_a_save_that_waits_costs_that_save_only(tmp_path):
     assert files(tmp_path) == {"0.png", "1.png", "3.png", "4.png"}
 
 
+class Interrupting:
+    """A trace function that interrupts at one line of the saver, in this thread.
+
+    Not at a ``with``: it is told of that line once more when the block ends, where no signal
+    comes.
+    """
+
+    def __init__(self, line: int) -> None:
+        self.left = line
+        names = saver_module, loop_thread
+        self.files = {module.__file__ for module in names}
+
+    def __call__(self, frame, event, _argument):
+        name, of_lock = frame.f_code.co_filename, frame.f_code.co_name == "__exit__"
+        back = frame.f_back.f_code.co_filename if frame.f_back is not None else ""
+        if name not in self.files and not (of_lock and back in self.files):
+            return None
+        source = linecache.getline(name, frame.f_lineno).lstrip()
+        if event == "line" and not source.startswith("with "):
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+        return self
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("deed", ["save", "close"])
+def test_an_interrupt_at_any_line_leaves_a_saver_that_can_be_closed(tmp_path, deed):
+    before, traced, interrupts = threading.active_count(), sys.gettrace(), 0
+    for line in itertools.count(1):
+        saver = ImageSaver(tmp_path / str(line), 1, workers=1)
+        saver.save("a.png", noise((8, 8)))
+        sys.settrace(Interrupting(line))
+        try:
+            saver.save("b.png", noise((8, 8))) if deed == "save" else saver.close()
+            break
+        except KeyboardInterrupt:
+            interrupts += 1
+        finally:
+            sys.settrace(traced)
+            closing = threading.Thread(target=saver.close, daemon=True)
+            closing.start()
+            closing.join(60)
+            assert not closing.is_alive()
+        assert "a.png" in files(tmp_path / str(line))
+    assert interrupts > 15
+    assert threading.active_count() == before
+
+
 # --- what fails ---
 
 
@@ -295,11 +347,20 @@ def test_what_is_no_image_for_this_name_is_refused_at_once(tmp_path, name, image
         {"store": "s3://"},
         {"store": 3},
         {"quality": 101},
+        {"variant": "small"},
     ],
 )
 def test_wrong_arguments_are_one_sentence(tmp_path, wrong):
     with pytest.raises(SettingError, match=r"^Expected .* but received "):
         ImageSaver(**{"store": tmp_path, **wrong})
+
+
+def test_a_wrong_option_is_named(tmp_path):
+    with ImageSaver(tmp_path) as saver, pytest.raises(SettingError) as refused:
+        saver.save("a.jpg", noise(), quality=300)
+    assert str(refused.value) == (
+        "Expected whole number from 1 to 100 for quality but received 300 of type int"
+    )
 
 
 def test_after_the_end_nothing_is_taken(tmp_path):
@@ -394,3 +455,27 @@ with ImageSaver("store", 30) as saver:
         "StoreFailed This ImageSaver belongs to another process: make one in this one\n7\n"
     )
     assert files(tmp_path / "store") == {f"{number}.png" for number in range(30)}
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param("fork", marks=POSIX), pytest.param("forkserver", marks=POSIX), "spawn"]
+)
+def test_a_child_of_multiprocessing_stores_what_it_was_given_as_well(tmp_path, method):
+    (tmp_path / "child.py").write_text("""
+from PIL import Image
+from scrapy_imgpipe import ImageSaver
+
+def child():
+    ImageSaver("store").save("a.png", Image.new("RGB", (400, 300)))
+""")
+    script = f"""
+import multiprocessing
+from child import child
+if __name__ == "__main__":
+    process = multiprocessing.get_context({method!r}).Process(target=child)
+    process.start()
+    process.join()
+"""
+    done = run_script(tmp_path, script)
+    assert done.stderr == ""
+    assert files(tmp_path / "store") == {"a.png"}

@@ -195,16 +195,18 @@ def _written(rows: Iterable[dict[str, Any]], report: str | None) -> Counter[str]
     with ExitStack() as stack:
         file = None if report is None else stack.enter_context(closing(open_report(report)))
         waiting: list[dict[str, Any]] = []
-        for row in rows:
-            outcomes[row["outcome"]] += 1
-            if file is None:
-                continue
-            waiting.append(row)
-            if len(waiting) >= _AT_ONCE:
+        try:
+            for row in rows:
+                outcomes[row["outcome"]] += 1
+                if file is None:
+                    continue
+                waiting.append(row)
+                if len(waiting) >= _AT_ONCE:
+                    some, waiting = waiting, []
+                    file.write(some)
+        finally:  # it has the rows of what was done, also where it is interrupted
+            if file is not None:
                 file.write(waiting)
-                waiting = []
-        if file is not None:
-            file.write(waiting)
     return outcomes
 
 

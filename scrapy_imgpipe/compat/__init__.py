@@ -198,7 +198,7 @@ def _let_close(scraper: Any) -> None:
     Scrapy's looks after each response whether it may close, and not after an item that
     ``Spider.start`` has yielded: with one under way, a spider would not close ever.
     """
-    slot = scraper.slot
+    slot = getattr(scraper, "slot", None)
     if slot is not None and slot.closing is not None and not slot.closing.called:
         scraper._check_if_closing()  # noqa: SLF001 - see above
 

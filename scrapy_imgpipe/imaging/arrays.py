@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import operator
 from typing import Any, Final, NamedTuple
 
 from PIL import Image
@@ -59,7 +60,11 @@ def check_array(array: Any) -> tuple[int, int, int]:
         SettingError: it is no picture: of floats, of no pixels, or of another shape.
     """
     told = array.__array_interface__
-    shape, kind = tuple(told["shape"]), told["typestr"][1:]
+    try:
+        shape, kind = tuple(map(operator.index, told["shape"])), str(told["typestr"])[1:]
+    except (LookupError, TypeError):
+        known = f"{_WANTED} an object of type {type(array).__name__} that says nothing of the kind"
+        raise SettingError(known) from None
     plain = len(shape) == _WITH_CHANNELS - 1
     height, width, channels = (*shape, 1) if plain else (*shape, 0, 0, 0)[:3]
     good = plain or (len(shape) == _WITH_CHANNELS and channels in _MODES and kind != _BOOL)
@@ -67,7 +72,7 @@ def check_array(array: Any) -> tuple[int, int, int]:
         hint = "; where they are from 0 to 1, give (255 * array).round().astype('uint8')"
     else:
         hint = ""
-    if kind not in {_BOOL, _BYTE, _WORD} or not good or not height * width:
+    if kind not in {_BOOL, _BYTE, _WORD} or not good or min(shape) < 1:
         sides = " x ".join(map(str, shape))
         raise SettingError(f"{_WANTED} one of {_name_of(kind)} of {sides}{hint}")
     return height, width, channels
@@ -107,7 +112,7 @@ def _bytes_of(array: Any) -> bytes:
     told = array.__array_interface__
     length = math.prod(told["shape"]) * int(told["typestr"][2:])
     data = told.get("data")
-    if told.get("strides") is None and isinstance(data, tuple):
+    if told.get("strides") is None and isinstance(data, tuple) and data[0]:
         return ctypes.string_at(data[0], length)
     start = told.get("offset", 0)
     try:

@@ -5,9 +5,12 @@ A stream: of a folder with millions of files one directory is open at a time.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Collection, Iterable, Iterator
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from scrapy_imgpipe.errors import SettingError
@@ -41,6 +44,13 @@ class Input:
     store: Store | None = None
     error: OSError | None = None
 
+    @property
+    def whereabouts(self) -> str:
+        """Where it is, in one spelling however it was named."""
+        if self.store is not None and not self.file:
+            return self.store.url(self.label)
+        return os.path.abspath(self.file)  # noqa: PTH100 - keeps links
+
 
 def inputs_of(
     paths: Place | Iterable[Place], formats: Collection[str], target: Store | None = None
@@ -48,7 +58,8 @@ def inputs_of(
     """Yield the images that *paths* name, in their order; in a folder as the system lists it.
 
     Links to directories are followed, but not in circles. What is in *target* is passed over,
-    where that lies in a folder; a folder that is *target* itself counts as a store.
+    where that lies in a folder, or a link leads there; a folder that is *target* itself counts
+    as a store.
 
     Args:
         paths: one place, or several. Each may be a file, whatever its extension; a folder,
@@ -61,7 +72,7 @@ def inputs_of(
         SettingError: one of *paths* is none of these.
     """
     suffixes = tuple(extensions_of(formats))
-    if not isinstance(paths, (str, os.PathLike, Store, Iterable)):
+    if isinstance(paths, bytes) or not isinstance(paths, (str, os.PathLike, Store, Iterable)):
         raise SettingError(f"{_EXPECTED} {paths!r} of type {type(paths).__name__}")
     for place in [paths] if isinstance(paths, (str, os.PathLike, Store)) else paths:
         where = _local(place)
@@ -69,8 +80,8 @@ def inputs_of(
             store = _store_of(place)
             yield from _in_store(store, suffixes)
         elif not os.path.isdir(where):  # noqa: PTH112 - it is text
-            yield Input(where, os.path.basename(where), where)  # noqa: PTH119
-        elif isinstance(target, FileSystemStore) and _is_same(where, target.base):
+            yield Input(where, os.path.basename(where), where, error=_no_file(where))  # noqa: PTH119
+        elif isinstance(target, FileSystemStore) and is_same(where, target.base):
             yield from _in_store(target, suffixes)
         else:
             yield from _in_folder(where, suffixes, target)
@@ -121,16 +132,27 @@ def _store_of(place: Any) -> Store:
     return store_at(place, key="paths")
 
 
-def _is_same(folder: str, other: str) -> bool:
+def _no_file(path: str) -> OSError | None:
+    """Return why *path* is never read: a pipe may keep who opens it waiting for ever."""
     try:
-        return os.path.samefile(folder, other)  # noqa: PTH121 - it is text
-    except OSError:
+        found = os.stat(path)  # noqa: PTH116 - it is text
+    except (OSError, ValueError):  # told when it is opened
+        return None
+    regular = stat.S_ISREG(found.st_mode)
+    return None if regular else OSError(errno.EINVAL, "It is no regular file")
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return whether two paths lead to one file, or one folder, that is there."""
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121 - it is text
+    except (OSError, ValueError):
         return False
 
 
 def _in_folder(folder: str, suffixes: tuple[str, ...], target: Store | None) -> Iterator[Input]:
     base = os.path.abspath(folder)  # noqa: PTH100 - keeps links
-    left_out = _inside(base, target)
+    within = _within(base, target)
     failures: list[tuple[str, OSError]] = []
 
     def fail(directory: str, error: OSError) -> None:
@@ -141,9 +163,7 @@ def _in_folder(folder: str, suffixes: tuple[str, ...], target: Store | None) -> 
         name = entry.name
         if not name.lower().endswith(suffixes) or name.lower().startswith(TEMPORARY_PREFIX):
             continue
-        if path.startswith(left_out) if left_out else False:
-            continue
-        if _is_file(entry):
+        if _is_file(entry) and not within(os.path.dirname(entry.path)):  # noqa: PTH120
             label = _joined(folder, path)
             yield Input(label, path, label)
     yield from _failed(folder, failures)
@@ -160,14 +180,18 @@ def _joined(folder: str, path: str) -> str:
     return os.path.join(folder, *path.split("/"))  # noqa: PTH118 - a million times
 
 
-def _inside(base: str, target: Store | None) -> str:
-    """Return how paths below *base* begin that are in *target*; empty where none is."""
-    if not isinstance(target, FileSystemStore):
-        return ""
-    real, store = os.path.realpath(base), os.path.realpath(target.base)
-    if not store.startswith(os.path.join(real, "")):  # noqa: PTH118
-        return ""
-    return os.path.relpath(store, real).replace(os.sep, "/") + "/"
+def _within(base: str, target: Store | None) -> Callable[[str], bool]:
+    """Return what tells of folders below *base* whether they are in *target*, by any link.
+
+    Where *base* itself is in there, it was named on purpose: none is.
+    """
+    store = os.path.realpath(target.base) if isinstance(target, FileSystemStore) else ""
+
+    @lru_cache(1)  # the files of a folder come together
+    def within(folder: str) -> bool:
+        return f"{os.path.realpath(folder)}{os.sep}".startswith(os.path.join(store, ""))  # noqa: PTH118
+
+    return (lambda _: False) if not store or within(base) else within
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

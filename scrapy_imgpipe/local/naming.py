@@ -30,7 +30,7 @@ _SET_UP = """
 PRAGMA temp_store = FILE;
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -16384;
-CREATE TABLE taken (path BLOB PRIMARY KEY, by TEXT) WITHOUT ROWID;
+CREATE TABLE taken (path BLOB PRIMARY KEY, by BLOB) WITHOUT ROWID;
 BEGIN;
 """
 
@@ -78,13 +78,13 @@ class Taken:
     def take(self, path: str, by: str) -> str:
         """Let *path* belong to *by*; return whose it is already, or nothing."""
         key = _digest(unicodedata.normalize("NFC", path).casefold() if self._folds else path)
-        by = by.encode(errors="replace").decode()
-        done = self._database.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (key, by))
+        whose = by.encode(errors="surrogatepass")  # a name of a file may be no text
+        done = self._database.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (key, whose))
         if done.rowcount:
             return ""
         query = "SELECT by FROM taken WHERE path = ?"
-        owner: str = self._database.execute(query, (key,)).fetchone()[0]
-        return owner
+        owner: bytes = self._database.execute(query, (key,)).fetchone()[0]
+        return owner.decode(errors="surrogatepass")
 
 
 def _digest(path: str) -> bytes:

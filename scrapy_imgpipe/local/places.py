@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.imaging import extension_of, format_of
+from scrapy_imgpipe.local.inputs import is_same
 from scrapy_imgpipe.paths import checked_path
 from scrapy_imgpipe.stores import FileSystemStore
 from scrapy_imgpipe.variants import OUTPUTS, SOURCE, Variant, output_format
@@ -36,9 +40,9 @@ class Paths(NamedTuple):
     is_full: bool = False
 
     @property
-    def made(self) -> list[str]:
-        """The paths that are written, the full image first."""
-        return [*(() if self.is_full else (self.full,)), *self.thumbs.values()]
+    def all(self) -> list[str]:
+        """Each of them, the full image first."""
+        return [self.full, *self.thumbs.values()]
 
 
 def paths_of(one: Input, plan: Plan, path_func: PathFunction, store: Store) -> Paths:
@@ -48,7 +52,8 @@ def paths_of(one: Input, plan: Plan, path_func: PathFunction, store: Store) -> P
 
     Raises:
         OSError: it cannot be looked into.
-        StoreFailed: ``bad-path``.
+        StoreFailed: ``bad-path``: one that no store can keep, that two renditions would have, or
+            that is the image itself.
         Exception: what *path_func* raises.
     """
     form = _format(one) if _follows_source(plan) else "JPEG"
@@ -58,16 +63,40 @@ def paths_of(one: Input, plan: Plan, path_func: PathFunction, store: Store) -> P
         variant.name: path_func(one.relative, variant.name, _extension(variant, form))
         for variant in plan.variants
     }
-    near = isinstance(store, FileSystemStore)
-    windows = os.name == "nt" and near
-    paths = Paths(
-        checked_path(full, windows=windows),
-        {name: checked_path(path, windows=windows) for name, path in thumbs.items()},
-        is_full,
-    )
-    for path in () if near else paths.made:
-        store.url(path)  # refuses what only this store cannot keep
+    checked = _checked_near if isinstance(store, FileSystemStore) else _checked_far
+    full = checked(full, store)
+    thumbs = {name: checked(path, store) for name, path in thumbs.items()}
+    if isinstance(store, FileSystemStore) and one.file:
+        is_full = is_full or _is_file_of(full, store, one.file)
+        _check_own(one.file, store, thumbs.values())
+    paths = Paths(full, thumbs, is_full)
+    if len(set(paths.all)) <= len(thumbs):
+        path = Counter(paths.all).most_common(1)[0][0]
+        raise StoreFailed(f"{path!r} would be two renditions: see path_func", "bad-path")
     return paths
+
+
+def _checked_near(path: str, _: Store) -> str:
+    return posixpath.normpath(checked_path(path, windows=os.name == "nt"))
+
+
+def _checked_far(path: str, store: Store) -> str:
+    store.url(checked_path(path))  # it refuses what only this store cannot keep
+    return path
+
+
+def _check_own(file: str, store: FileSystemStore, paths: Iterable[str]) -> None:
+    for path in paths:
+        if _is_file_of(path, store, file):
+            raise StoreFailed(f"{path!r} is the image itself: see path_func", "bad-path")
+
+
+def _is_file_of(path: str, store: FileSystemStore, file: str) -> bool:
+    """Return whether *path* in *store* is *file*; a link to it may be replaced, it is another."""
+    if os.path.basename(path).lower() != os.path.basename(file).lower():  # noqa: PTH119 - or stat
+        return False
+    there = f"{store.base}/{path}"
+    return is_same(there, file) and os.path.realpath(there) == os.path.realpath(file)
 
 
 def missing_of(paths: Paths, store: Store) -> tuple[str, ...] | None:

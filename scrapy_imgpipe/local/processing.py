@@ -23,6 +23,7 @@ from scrapy_imgpipe.records import SUCCESSES
 from scrapy_imgpipe.report import check_report_path, open_report, read_report
 from scrapy_imgpipe.report.optional import pandas
 from scrapy_imgpipe.stores import Store, store_at
+from scrapy_imgpipe.tasks.reading import ReadRules
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -55,6 +56,7 @@ def process_images(  # noqa: PLR0913 - named ones
     isolation: str = "auto",
     skip_existing: bool = True,
     catch: type[BaseException] | tuple[type[BaseException], ...] = Exception,
+    max_bytes: int = 256 << 20,
     record: Sequence[str | Measure] = (),
     report: str | os.PathLike[str] | None = None,
     progress: Progress | bool | None = None,
@@ -86,6 +88,7 @@ def process_images(  # noqa: PLR0913 - named ones
             of what is missing, only that is made. A newer file is not told from an older one.
         catch: errors that cost one row only. Any other ends the call: nothing is begun any
             more, what has begun is finished, and it is raised.
+        max_bytes: a file of more is refused, and not read; 0 for any.
         record: functions image -> dict, or names of ready ones, as ``IMGPIPE_RECORD``.
         report: a file for the table, too: ``.jsonl``, ``.csv``, ``.sqlite`` or ``.parquet``; it
             is replaced, and has the rows of what was done when the call fails.
@@ -111,6 +114,7 @@ def process_images(  # noqa: PLR0913 - named ones
         parse(_RECORD, "record", record),
         skip_existing,
         parse(_CATCH, "catch", catch),
+        ReadRules(max_bytes=parse(_MAX_BYTES, "max_bytes", max_bytes)),
         workers=usable_cpus() if workers is None else parse(_WORKERS, "workers", workers),
         isolation=parse(_ISOLATION, "isolation", isolation),
     )
@@ -210,6 +214,7 @@ def _measure(one: Any) -> Measure:
 
 
 _WORKERS = whole_number(1, "threads")
+_MAX_BYTES = whole_number(0, "bytes")
 _ISOLATION = one_of("auto", "thread", "process")
 _PLAN = Parser("a Plan", _parse_plan)
 _FUNCTION = Parser("a function", _parse_function)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import HookFailed, StoreFailed
 from scrapy_imgpipe.freshness import Policy
+from scrapy_imgpipe.local.inputs import is_same
 from scrapy_imgpipe.local.making import Making
 from scrapy_imgpipe.local.naming import Taken, default_path
 from scrapy_imgpipe.local.places import PathFunction, Paths, missing_of, paths_of
@@ -125,7 +126,9 @@ class _Run:
         rules = Rules(job.plan, Policy(0), near, measures=job.measures)
         self._making = Making(rules, job.reading, job.store, self._workers, most)
         self._most = _AHEAD * (job.workers if self._making.is_near else most)
-        self._news = threading.Condition()  # with the lock of what follows
+        # Not the condition's ``with``: written in Python, an interrupt may leave it locked.
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
         self._fatal: BaseException | None = None
         self._futures: set[Future[Any]] = set()
         self._loop = LoopThread("imgpipe-local")
@@ -159,7 +162,7 @@ class _Run:
         self._taken.__exit__()
 
     def _open(self) -> set[Future[Any]]:
-        with self._news:
+        with self._lock:
             return set(self._futures)
 
     def _next(self, inputs: Iterator[Input]) -> Input | None:
@@ -198,7 +201,7 @@ class _Run:
             return
         made = self._making.made(one, paths, missing, looks=looks)
         pending.future = self._loop.begin(made)
-        with self._news:
+        with self._lock:
             self._futures.add(pending.future)
         pending.future.add_done_callback(self._note)
 
@@ -208,11 +211,11 @@ class _Run:
         Raises:
             StoreFailed: ``bad-path``, where its renditions would replace those of another.
         """
-        owners = {path: self._taken.take(path, one.label) for path in paths.made}
+        mine = one.whereabouts
+        owners = {path: self._taken.take(path, mine) for path in paths.all}
         others = {path: by for path, by in owners.items() if by}
-        mine = one.label.encode(errors="replace").decode()
         for path, by in others.items():
-            if by != mine:
+            if by != mine and not is_same(by, mine):
                 raise StoreFailed(
                     f"{path!r} is made of {by!r}, too: tell them apart with path_func", "bad-path"
                 )
@@ -220,7 +223,7 @@ class _Run:
 
     def _note(self, future: Future[Any]) -> None:
         """Take note that one has ended; on the loop."""
-        with self._news:
+        with self._lock:
             self._futures.discard(future)
             error = future.exception() if not future.cancelled() else None
             if error is not None and not isinstance(error, self._job.catch):
@@ -228,12 +231,12 @@ class _Run:
             self._news.notify_all()
 
     def _fail(self, error: BaseException) -> None:
-        with self._news:
+        with self._lock:
             self._fatal = self._fatal or error
 
     def _waited_for(self, pending: _Pending) -> bool:
         """Return whether *pending* has ended; False where all is to end first."""
-        with self._news:
+        with self._lock:
             while not pending.is_over and self._fatal is None:
                 self._news.wait(_GLANCE_SECONDS)
         return self._fatal is None

@@ -24,7 +24,7 @@ from scrapy_imgpipe.imaging.arrays import Pixels
 from scrapy_imgpipe.imaging.failures import sealed
 from scrapy_imgpipe.parsers import Parser, parse
 from scrapy_imgpipe.stores import Facts, File
-from scrapy_imgpipe.variants import OUTPUTS
+from scrapy_imgpipe.variants import ALSO, OUTPUTS, SOURCE, options_of
 
 #: Format of each extension that pictures can be encoded for.
 EXTENSIONS: Final[Mapping[str, str]] = {
@@ -84,10 +84,14 @@ def settled(variant: Variant | None, options: Mapping[str, Any]) -> Variant:
     Raises:
         SettingError: one of them is none, or has a value that cannot be used.
     """
-    variant = Variant("saved") if variant is None else variant
-    if not options:
-        return variant
-    return replace(variant, options=tuple({**dict(variant.options), **options}.items()))
+    variant = Variant("saved") if variant is None else parse(_VARIANT, "variant", variant)
+    parsed: dict[str, Any] = {}
+    for key, value in options.items():
+        own = ALSO.get(key, key)
+        if own not in _OPTIONS:
+            raise SettingError(f"Expected options out of {', '.join(_OPTIONS)} but received {key}")
+        parsed[own] = parse(_OPTIONS[own], key, value)
+    return replace(variant, options=tuple({**dict(variant.options), **parsed}.items()))
 
 
 def copied(given: Given) -> Given:
@@ -133,4 +137,12 @@ def _parse_name(path: str) -> str:
     return form
 
 
+def _parse_variant(value: Any) -> Variant:
+    if not isinstance(value, Variant):
+        raise TypeError
+    return value
+
+
+_OPTIONS: Final = options_of(SOURCE)
+_VARIANT = Parser("a Variant", _parse_variant)
 _NAME = Parser(f"a name that ends in {', '.join(EXTENSIONS)}", _parse_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+class Interrupted(io.StringIO):
+    """Output of somebody who presses Ctrl-C when a failure shows."""
+
+    def write(self, text):
+        if "not-an-image" in text:
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
 # --- local files ---
 
 
@@ -75,6 +85,16 @@ def test_what_is_there_is_made_again_by_force(render, photos, tmp_path):
     assert render(photos, "--store", "out")[1][0][0].startswith("2 images: 0 rendered")
     assert render(photos, "--store", "out", "--force")[1][0][0].startswith("2 images: 2 rendered")
     assert (tmp_path / "out/full/a.jpg").read_bytes() == (photos / "a.jpg").read_bytes()
+
+
+def test_the_report_has_what_was_done_before_an_interrupt(render, photos, monkeypatch, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    arguments = (photos / "a.jpg", "bad.png", "--store", "out", "--report", "made.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Interrupted())
+        assert render(*arguments)[0] == 130
+    (row,) = read_rows("made.jsonl")
+    assert row["url"] == str(photos / "a.jpg")
 
 
 def test_settings_count_as_in_a_crawl(render, photos, tmp_path):

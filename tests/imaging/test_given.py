@@ -167,6 +167,10 @@ def test_numpy_is_not_needed():
         {"shape": (2, 4), "typestr": "|O", "data": bytes(64)},
         {"shape": (2, 4), "typestr": "<f4", "data": bytes(64)},
         {"shape": (), "typestr": "|u1", "data": b"1"},
+        {"shape": (-2, -4), "typestr": "|u1", "data": bytes(8)},
+        {"shape": (2, 4), "typestr": "|u1", "data": (0, False)},
+        {"shape": ("2", "4"), "typestr": "|u1", "data": bytes(8)},
+        {"typestr": "|u1", "data": bytes(8)},
     ],
 )
 def test_what_is_no_picture_is_refused(told):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
+from scrapy_imgpipe.errors import SettingError
 from scrapy_imgpipe.imaging import DEFAULT_FORMATS
 from scrapy_imgpipe.local import default_path, inputs_of
 from scrapy_imgpipe.local.naming import Taken
@@ -42,6 +44,26 @@ def test_a_named_file_is_taken_whatever_it_is_called(tmp_path):
     )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes have names on POSIX")
+def test_a_named_pipe_is_not_opened_for_it_may_never_answer(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (one,) = inputs_of(tmp_path / "a.png", DEFAULT_FORMATS)
+    assert str(one.error) == f"[Errno {errno.EINVAL}] It is no regular file"
+    assert relative(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [(b"in", "b'in' of type bytes"), (3, "3 of type int"), ([b"in"], "b'in' of type bytes")],
+)
+def test_what_is_no_place_is_said(paths, said):
+    with pytest.raises(SettingError) as refused:
+        relative(paths)
+    assert str(refused.value) == (
+        f"Expected files, folders, stores or their URIs for paths but received {said}"
+    )
+
+
 def test_links_are_followed_and_circles_do_no_harm(tmp_path):
     made(tmp_path, "in/a.jpg", "in/sub/b.jpg", "other/c.jpg")
     (tmp_path / "in/sub/up").symlink_to("..")
@@ -74,6 +96,11 @@ def test_the_store_that_renditions_go_to_is_left_out(tmp_path):
     target = FileSystemStore(tmp_path / "out")
     assert relative(tmp_path, DEFAULT_FORMATS, target) == ["a.jpg", "outer/b.jpg"]
     assert relative(tmp_path / "out", DEFAULT_FORMATS, target) == ["a.jpg"]
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/link").symlink_to("../out")
+    (tmp_path / "deep/far").symlink_to("../out/full")
+    assert relative(tmp_path / "deep", DEFAULT_FORMATS, target) == []
+    assert relative(tmp_path / "out/full", DEFAULT_FORMATS, target) == ["a.jpg"]
     (tmp_path / "link").symlink_to("out")
     assert relative(tmp_path / "link", DEFAULT_FORMATS, target) == ["a.jpg"]
 
@@ -112,5 +139,6 @@ def test_a_path_belongs_to_the_first_who_takes_it():
         assert [taken.take("a.jpg", "a"), taken.take("A.jpg", "b")] == ["", ""]
         assert [taken.take("a.jpg", "c"), taken.take("a.jpg", "a")] == ["a", "a"]
         assert taken.take("\udcff.jpg", "\udcff") == ""
+        assert taken.take("\udcff.jpg", "\udcfe") == "\udcff"
     with Taken(folds=True) as taken:
         assert [taken.take("\u00e4.jpg", "a"), taken.take("A\u0308.JPG", "b")] == ["", "a"]

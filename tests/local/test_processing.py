@@ -200,9 +200,70 @@ def test_two_inputs_never_share_a_path(tmp_path, store):
     assert not (store / "full/a.png").exists()
 
 
-def test_an_input_that_is_named_twice_is_done_once(photos, store):
-    table = process_images([photos, photos], PLAN, store)
-    assert list(table["outcome"]) == ["stored"] * 4 + ["joined"] * 4
+def test_an_input_that_is_named_twice_is_done_once(photos, store, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    (photos.parent / "link").symlink_to("photos")
+    table = process_images([photos, "photos", "./photos/", "link"], PLAN, store)
+    assert list(table["outcome"]) == ["stored"] * 4 + ["joined"] * 12
+
+
+@pytest.mark.parametrize("kind", [MemoryStore, FileSystemStore])
+def test_what_only_has_the_same_name_in_another_store_is_not_the_same(tmp_path, store, kind):
+    sources = [kind(str(tmp_path / name)) for name in ("one", "two")]
+    for source in sources:
+        source.put("full/a.jpg", jpeg())
+    table = process_images(sources, PLAN, store)
+    assert list(table["outcome"]) == ["stored", "bad-path"]
+
+
+def test_two_renditions_of_an_image_never_share_a_path(photos, store):
+    table = process_images(photos, PLAN, store, path_func=lambda path, *_: path)
+    assert set(table["outcome"]) == {"bad-path"}
+    assert table["reason"].str.endswith("would be two renditions: see path_func").all()
+    assert files(store) == {}
+
+
+def test_of_one_path_are_all_its_spellings(photos, store):
+    def path_func(path, name, extension):
+        return f".//{name or 'full'}{extension}" if path == "a.jpg" else f"{name or 'full'}.jpg"
+
+    table = process_images([photos / "a.jpg", photos / "shoes/c.JPEG"], PLAN, store, path_func)
+    assert list(table["outcome"]) == ["stored", "bad-path"]
+    assert table["path"].iloc[0] == "full.jpg"
+
+
+def test_a_source_is_never_replaced(photos):
+    before = files(photos)
+
+    def path_func(path, name, _):
+        return f"photos/{path}" if name else path
+
+    table = process_images(
+        photos / "a.jpg", Plan((SMALL,)), photos.parent, path_func, skip_existing=False
+    )
+    assert list(table["outcome"]) == ["bad-path"]
+    assert files(photos) == before
+
+
+def test_a_folder_of_the_store_has_its_full_images(photos, store):
+    process_images(photos, Plan(), store)
+    put(store / "full", cmyk_jpg=encoded(noise(mode="CMYK"), "JPEG"))  # another would be made of it
+    before = files(store)
+    table = process_images(store / "full", Plan((SMALL,)), store, skip_existing=False)
+    assert set(table["outcome"]) == {"stored"}
+    assert {path: files(store)[path] for path in before} == before
+    assert len(files(store)) == 2 * len(before)
+
+
+def test_a_file_of_too_many_bytes_is_not_read(photos, store):
+    (photos / "huge.png").touch()
+    os.truncate(photos / "huge.png", 1 << 40)
+    table = process_images(photos / "huge.png", PLAN, store)
+    assert list(table["outcome"]) == ["too-many-bytes"]
+    length = (photos / "a.jpg").stat().st_size
+    for limit, outcome in [(length - 1, "too-many-bytes"), (length, "stored")]:
+        table = process_images(photos / "a.jpg", PLAN, store, max_bytes=limit)
+        assert list(table["outcome"]) == [outcome]
 
 
 # --- stores ---
