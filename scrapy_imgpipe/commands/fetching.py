@@ -56,6 +56,6 @@ def fetch_list(wanted: argparse.Namespace, settings: Settings, console: Console)
     with open_list(wanted.sources, column=wanted.column) as images:
         fetched = fetch(images, complete(settings), report, task, Audience(Progress(sys.stderr)))
     if fetched.passed_over:
-        console.line(f"{fetched.passed_over:,} lines were done before")
+        console.line(f"Done before: {fetched.passed_over:,} of the list")
     console.line(str(fetched))
     return status_of(fetched.outcomes, failing)

@@ -6,9 +6,10 @@ It says so when it cannot begin, and ends when nobody talks to it any more.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
@@ -24,11 +25,13 @@ from scrapy.utils.misc import load_object
 
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.fetching import wires
-from scrapy_imgpipe.fetching.numbered import numbered
+from scrapy_imgpipe.fetching.numbered import followed, numbered
+from scrapy_imgpipe.fetching.settings import DEFAULTS
 from scrapy_imgpipe.pipeline import ImagesPipeline
 from scrapy_imgpipe.pipeline.hops import Hops
 from scrapy_imgpipe.pipeline.rendering import EXPECTED_HASH
 from scrapy_imgpipe.pipeline.reporting import take_rows
+from scrapy_imgpipe.processes.pipes import private_pipes
 from scrapy_imgpipe.promises import Promise, keep, new_promise
 from scrapy_imgpipe.report.cells import clean
 from scrapy_imgpipe.workers import Workers
@@ -44,6 +47,9 @@ _ASYNCIO = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 
 #: What the pipeline says of sources that were waiting when the fetch was stopped.
 _STOPPED = "The fetch was stopped"
+
+#: How long what is under way may take once nobody is there to be told of it, in seconds.
+_ALONE_SECONDS = 5.0
 
 
 class RowPipe:
@@ -86,35 +92,32 @@ class ListSpider(Spider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
-        """Listen for what the end depends on."""
+        """Listen for the end, whoever decides on it."""
         spider: Self = super().from_crawler(crawler, *args, **kwargs)
-        connect = crawler.signals.connect
-        connect(spider._closed, signals.spider_closed)  # noqa: SLF001 - its own
-        for signal in (signals.item_scraped, signals.item_dropped, signals.item_error):
-            connect(spider._over, signal)  # noqa: SLF001 - as above
+        crawler.signals.connect(spider._closed, signals.spider_closed)
         return spider
 
     def __init__(self, sources: Iterator[list[Any]], orders: Orders) -> None:
         super().__init__()
-        # read by a thread that nobody waits for: there may be nothing to read
         self._came: SimpleQueue[list[Any]] = SimpleQueue()
-        Thread(target=self._read, args=(sources,), daemon=True).start()
         self._hash_column = orders.hash_column
         self._workers = Workers(1, "thread")
         self._pipeline: ImagesPipeline | None = None
         self._under_way = 0
+        self._is_stopped = False
         self._last: Promise | None = None
         self.reason = ""
+        # a thread that nobody waits for: there may be nothing to read
+        Thread(target=self._read, args=(sources,), daemon=True).start()
 
     async def start(self) -> AsyncIterator[Any]:
         """Yield items until the sources have ended."""
         self._pipeline = _pipeline_of(self.crawler)
+        self._give_up_if_stopped()
         Hops.of(self.crawler).neighbourhood.counts_sources = True
         ending = False
         while not ending:
             for source in await self._workers.run_in_line(self._came.get):
-                if source == wires.STOP:
-                    self._pipeline.workers.given_up = _STOPPED
                 ending = source in (wires.STOP, wires.END)
                 if ending:
                     break
@@ -127,15 +130,27 @@ class ListSpider(Spider):
 
     def _read(self, sources: Iterator[list[Any]]) -> None:
         for some in sources:
+            self._is_stopped = some[-1] == wires.STOP
+            self._give_up_if_stopped()
             self._came.put(some)
-        self._came.put([wires.STOP])  # who talked to us has died
+        # Who talked to us has died. What is stored is whole, and known to the next run.
+        self._is_stopped = True
+        self._give_up_if_stopped()
+        self._came.put([wires.STOP])
+        time.sleep(_ALONE_SECONDS)
+        os._exit(1)
+
+    def _give_up_if_stopped(self) -> None:
+        """Let no download begin any more; called by both threads, as soon as each can know."""
+        if self._is_stopped and self._pipeline is not None:
+            self._pipeline.workers.given_up = _STOPPED
 
     def _item(self, source: Any) -> dict[str, Any]:
         number, url, columns = source
         assert self._pipeline is not None  # noqa: S101 - start() sees to that
         item = {**columns, self._pipeline.images_urls_field: [url], wires.NUMBER: number}
         if self._hash_column:
-            item[EXPECTED_HASH] = columns.get(self._hash_column)
+            item[EXPECTED_HASH] = _digest_in(columns.get(self._hash_column))
         return item
 
     async def _closed(self, reason: str) -> None:
@@ -149,12 +164,24 @@ class ListSpider(Spider):
             self._last = new_promise()
             await self._last
 
-    def _over(self, item: Any) -> None:
+    def over(self, pipeline: ImagesPipeline, number: Any) -> None:
+        """Take note that *pipeline* is through with the item of line *number*."""
+        pipeline.reporting.note({wires.OVER: number})
         self._under_way -= 1
         if self._last is not None and not self._under_way:
-            keep(self._last, None)
-        if self._pipeline is not None:
-            self._pipeline.reporting.note({wires.OVER: item[wires.NUMBER]})
+            keep(self._last, None)  # without asyncio, the report is closed in here
+
+
+def _digest_in(cell: Any) -> Any:
+    """Return what stands in *cell*; None where it is empty, as it may be in many ways."""
+    if isinstance(cell, str):
+        return cell.strip() or None
+    return None if cell != cell else cell  # noqa: PLR0124 - NaN, which JSON can say here
+
+
+def _ended(pipeline: ImagesPipeline, number: Any) -> None:
+    spider: Any = pipeline.crawler.spider
+    spider.over(pipeline, number)
 
 
 def _pipeline_of(crawler: Crawler) -> ImagesPipeline:
@@ -168,7 +195,7 @@ def main() -> None:
     for name in ("SIGINT", "SIGTTOU"):  # the one who started us decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    told, answers = _private_pipes()
+    told, answers = private_pipes()
     pipe = RowPipe(answers)
     try:
         with open(told, "rb", buffering=0) as source:  # noqa: PTH123 - a descriptor
@@ -176,23 +203,8 @@ def main() -> None:
             pipe.send({"ended": _crawl(orders, source, pipe)})
     except ImagePipeError as error:
         pipe.send({"refused": str(error)})
-    except (ImportError, AttributeError) as error:  # what a setting names is not there
-        pipe.send({"refused": f"{type(error).__name__}: {error}"})
-
-
-def _private_pipes() -> tuple[int, int]:
-    """Take the pipes out of reach of whoever reads standard input or prints."""
-    told, answers = os.dup(0), os.dup(1)
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - only there
-
-        for pipe in (told, answers):
-            msvcrt.setmode(pipe, os.O_BINARY)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    os.close(nothing)
-    return told, answers
+    except Exception as error:  # noqa: BLE001 - what settings name may raise anything
+        pipe.send({"refused": f"The crawl could not begin: {type(error).__name__}: {error}"})
 
 
 def _crawl(orders: Orders, source: RawIOBase, pipe: RowPipe) -> str:
@@ -201,11 +213,14 @@ def _crawl(orders: Orders, source: RawIOBase, pipe: RowPipe) -> str:
     for name, (value, priority) in orders.settings.items():
         settings.set(name, value, priority=priority)
     kind: Any = load_object(orders.pipeline)
-    settings.set("ITEM_PIPELINES", {numbered(kind) if orders.numbered else kind: 1}, "cmdline")
+    if orders.numbered:
+        kind = numbered(kind)
+    settings.set("ITEM_PIPELINES", {followed(kind, _ended): 1}, "cmdline")
     configure_logging(settings)
     is_async = settings["TWISTED_REACTOR"] == _ASYNCIO
     runs_async = is_async or not settings.getbool("TWISTED_REACTOR_ENABLED")
     process: Any = (AsyncCrawlerProcess if runs_async else CrawlerProcess)(settings)
+    _calm_retries(settings)  # the process has configured logging anew
     crawler = process.create_crawler(ListSpider)
     take_rows(crawler, pipe)
     failed: list[BaseException] = []
@@ -216,6 +231,12 @@ def _crawl(orders: Orders, source: RawIOBase, pipe: RowPipe) -> str:
         raise failed[0]
     spider: Any = crawler.spider
     return str(spider.reason)
+
+
+def _calm_retries(settings: Settings) -> None:
+    """Keep "Gave up retrying" out of the log: how each source ended is in the report."""
+    if settings["LOG_LEVEL"] == DEFAULTS["LOG_LEVEL"]:
+        logging.getLogger("scrapy.downloadermiddlewares.retry").setLevel(logging.CRITICAL)
 
 
 def _when_failed(crawl: Any, failed: list[BaseException]) -> None:

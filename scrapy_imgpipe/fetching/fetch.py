@@ -9,18 +9,19 @@ import tempfile
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrapy_imgpipe.errors import SettingError
+from scrapy_imgpipe.errors import ImagePipeError, SettingError
 from scrapy_imgpipe.fetching import settings as of_crawls
 from scrapy_imgpipe.fetching import wires
+from scrapy_imgpipe.fetching.columns import Looked
 from scrapy_imgpipe.fetching.places import FILES, WEBDATASET, InFiles, InShards
 from scrapy_imgpipe.fetching.results import Results
-from scrapy_imgpipe.fetching.run import Run
+from scrapy_imgpipe.fetching.run import Audience, Crawls, Lines, Run
 from scrapy_imgpipe.lists import ImageList, list_of, open_list
 from scrapy_imgpipe.parsers import Parser, parse, whole_number
 from scrapy_imgpipe.pipeline.choosing import pipeline_of, store_of
@@ -81,7 +82,7 @@ class Fetched:
         return summary({**stats, **sizes}, self.seconds) or "Images: none"
 
 
-def fetch_images(
+def fetch_images(  # noqa: PLR0913 - one for each choice there is
     urls: str | os.PathLike[str] | Iterable[str | Mapping[str, Any]],
     store: str | os.PathLike[str] | None = None,
     *,
@@ -154,18 +155,18 @@ def fetch_images(
         if value is not None
     }
     complete.setdict(given, "cmdline")
-    folder = tempfile.mkdtemp(prefix="imgpipe-") if report is None else None
-    path = Path(report if folder is None else os.path.join(folder, "report.jsonl"))  # noqa: PTH118
+    task = Task(verify_hash, processes, pipeline, output, shard_size, caption)
+    audience = Audience(_progress_of(progress))
     with _opened(urls, column) as images:
-        fetched = fetch(
-            images,
-            complete,
-            path,
-            Task(verify_hash, processes, pipeline, output, shard_size, caption),
-            _progress_of(progress),
-        )
-    if folder is not None:
-        weakref.finalize(fetched, shutil.rmtree, folder, ignore_errors=True)
+        if report is not None:
+            return fetch(images, complete, Path(report), task, audience)
+        folder = tempfile.mkdtemp(prefix="imgpipe-")
+        try:
+            fetched = fetch(images, complete, Path(folder, "report.jsonl"), task, audience)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    weakref.finalize(fetched, shutil.rmtree, folder, ignore_errors=True)
     return fetched
 
 
@@ -173,11 +174,12 @@ def _opened(urls: Any, column: str) -> ImageList:
     if isinstance(urls, (str, os.PathLike)):
         return open_list(urls, column=column)
     if hasattr(urls, "itertuples") and hasattr(urls, "columns"):  # a DataFrame
-        urls = (dict(zip(urls.columns, row, strict=True)) for row in urls.itertuples(index=False))
+        names = [str(name) for name in urls.columns]
+        urls = (dict(zip(names, row, strict=True)) for row in urls.itertuples(index=False))
     return list_of(urls, column=column)
 
 
-def _progress_of(progress: Progress | bool | None) -> Progress | None:
+def _progress_of(progress: Progress | bool | None) -> Progress | None:  # noqa: FBT001
     if isinstance(progress, Progress):
         return progress
     return Progress(sys.stderr) if progress and sys.stderr is not None else None
@@ -203,8 +205,7 @@ def fetch(
     settings: Settings,
     report: Path | None,
     task: Task,
-    progress: Progress | None = None,
-    say: Callable[[str], None] | None = None,
+    audience: Audience,
 ) -> Fetched:
     """As :func:`fetch_images`, for a list that is open and settings that are complete.
 
@@ -213,8 +214,7 @@ def fetch(
         settings: of the crawls.
         report: where it goes; None for none.
         task: what is to be done.
-        progress: that is told.
-        say: called with each line that crawls print; to standard error if left out.
+        audience: that is told of it.
     """
     began = time.monotonic()
     parse(_PROCESSES, "processes", task.processes)
@@ -222,21 +222,40 @@ def fetch(
     if report is not None:
         check_report_path(os.fspath(report), "report")
     item_key = str(settings.get("IMGPIPE_ITEM_KEY") or "")
-    built = pipeline_of(settings, task.pipeline)
+    built = _built(settings, task)
     each = of_crawls.shared_out(settings, built, task.processes)
+    looked = Looked(images)
+    task = replace(
+        task,
+        verify_hash=looked.column(task.verify_hash, "the column of digests"),
+        caption=looked.column(task.caption, "the column of captions"),
+    )
+    _orders(each, built, task)  # whether they can be sent, before anything is replaced
     with ExitStack() as stack:
+        place: InFiles | InShards
         if task.output == WEBDATASET:
             place = InShards(images, store_of(built), report, task, stack)
             each = of_crawls.staged(each, built, place.folder)
         else:
             place = InFiles(images, report, stack)
-        orders = _orders(each, built, task)
         results = Results(place.sinks, item_key)
-        run = Run(images, place.done, orders, task.processes, results, progress, say or _say)
+        lines = Lines(looked, lambda: images.share, place.done)
+        run = Run(lines, Crawls(_orders(each, built, task), task.processes), results, audience)
         run.run()
         place.end()
     seconds = time.monotonic() - began
     return Fetched(results, report or Path(), run.passed_over, seconds)
+
+
+def _built(settings: Settings, task: Task) -> ImagesPipeline:
+    """Return the pipeline of *settings*, which shows whether they can be used."""
+    try:
+        return pipeline_of(settings, task.pipeline)
+    except ImagePipeError:
+        raise
+    except (TypeError, ValueError) as error:  # as Scrapy says it of a setting of its own
+        what = f"{type(error).__name__}: {error}"
+        raise SettingError(f"The crawl could not begin: {what}") from error
 
 
 def _orders(settings: Settings, pipeline: ImagesPipeline, task: Task) -> tuple[bytes, bytes]:
@@ -255,7 +274,3 @@ def _orders(settings: Settings, pipeline: ImagesPipeline, task: Task) -> tuple[b
         for each in (sent, {**sent, **_CAREFUL})
     ]
     return orders[0], orders[1]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

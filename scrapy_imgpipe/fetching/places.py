@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
+from scrapy_imgpipe.errors import StoreFailed
 from scrapy_imgpipe.fetching.done import Begun, Done
 from scrapy_imgpipe.fetching.results import done_in
 from scrapy_imgpipe.fetching.shards import Shards, begun, done_in_shards, rows_in_shards
+from scrapy_imgpipe.paths import TEMPORARY_PREFIX
 from scrapy_imgpipe.report import open_report, read_rows
-from scrapy_imgpipe.stores import FileSystemStore
+from scrapy_imgpipe.stores import FileSystemStore, temporary
 from scrapy_imgpipe.webdataset import ShardWriter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scrapy_imgpipe.fetching.fetch import Task
     from scrapy_imgpipe.fetching.results import Sink
     from scrapy_imgpipe.lists import ImageList
@@ -71,6 +75,10 @@ class InShards:
         task: size of shards, and captions.
         stack: that closes what is opened.
 
+    Raises:
+        SettingError: the store has shards of another list.
+        StoreFailed: it cannot be used.
+
     Attributes:
         done: lines that need not be done again.
         sinks: that get the rows.
@@ -88,10 +96,8 @@ class InShards:
             reports.append(file)
             _copy(rows_in_shards(complete), file)
         # on the disk of the shards: there is room for them
-        base = store.base if isinstance(store, FileSystemStore) else None
-        self.folder: str = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=".imgpipe-fetch-", dir=base)
-        )
+        base = store.base if isinstance(store, FileSystemStore) else gettempdir()
+        self.folder: str = _folder_in(base, stack)
         writer = ShardWriter(
             store, shard_size=task.shard_size, caption=task.caption, first=complete.next
         )
@@ -102,6 +108,23 @@ class InShards:
     def end(self) -> None:
         """Finish the last shard: the list is through."""
         self._shards.close()
+
+
+def _folder_in(base: str, stack: ExitStack) -> str:
+    """Make a folder below *base* that goes with *stack*; remove those of processes that died."""
+    with suppress(OSError), os.scandir(base) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_dir(follow_symlinks=False):
+                with suppress(OSError):
+                    if temporary.is_left_over(entry, time.time()):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+    folder = Path(base, temporary.new_name())
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StoreFailed(f"Could not make {str(folder)!r}: {error.strerror}") from None
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return str(folder)
 
 
 def _copy(rows: Iterator[dict[str, Any]], sink: Sink) -> None:

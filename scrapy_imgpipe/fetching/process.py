@@ -6,12 +6,13 @@ under way as there may be.
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from typing import IO, Any, TypeAlias
 
 from scrapy_imgpipe.errors import FetchFailed, SettingError, StoreFailed
@@ -31,6 +32,10 @@ _MOST_DEATHS = 3
 
 #: Lines of what it printed that are repeated when it has died for good.
 _LAST_LINES = 20
+
+#: How long the last it has to say is waited for once it has died, in seconds: processes that
+#: it has left behind may hold the pipes.
+_LAST_SECONDS = 1.0
 
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
@@ -68,6 +73,8 @@ class CrawlProcess:
         self._killed = False
         self._printed: deque[str] = deque(maxlen=_LAST_LINES)
         self._life = 0
+        # An interrupt in Thread.join() would have the thread count as ended (bpo-45274).
+        self._is_over = Event()
         self._process = self._started()
         self._thread = Thread(target=self._run, name="imgpipe-fetch", daemon=True)
         self._thread.start()
@@ -80,7 +87,7 @@ class CrawlProcess:
     @property
     def is_over(self) -> bool:
         """Whether it has ended."""
-        return not self._thread.is_alive()
+        return self._is_over.is_set()
 
     def send(self, source: Source, seconds: float) -> bool:
         """Send *source*, and wait for room up to *seconds*; return whether there was any.
@@ -114,11 +121,13 @@ class CrawlProcess:
             self._changed.notify_all()
 
     def kill(self) -> None:
-        """End it at once; safe to call twice."""
+        """End it at once, so that no more rows come; safe to call twice."""
         with self._changed:
             self._killed = True
             self._changed.notify_all()
-        self._process.kill()
+            self._process.kill()
+        if self._is_over.wait(_LAST_SECONDS * 5):
+            self._thread.join()
 
     def join(self, seconds: float) -> bool:
         """Wait for its end up to *seconds*; return whether it has ended.
@@ -126,7 +135,7 @@ class CrawlProcess:
         Raises:
             BaseException: :attr:`error`.
         """
-        self._thread.join(seconds)
+        self._is_over.wait(seconds)
         if self.error is not None:
             raise self.error
         return self.is_over
@@ -139,14 +148,8 @@ class CrawlProcess:
             while not self._served() and not self._killed:
                 deaths = 1 if self._any_came else deaths + 1
                 if deaths >= _MOST_DEATHS:
-                    raise self._death()
-                with self._changed:
-                    for number in self._answered:  # its rows are there
-                        self._under_way.pop(number, None)
-                    self._answered.clear()
-                    self._to_send = deque(self._under_way.values())
-                    self._process = self._started()
-                    self._changed.notify_all()
+                    raise self._death()  # noqa: TRY301 - it ends as all errors do
+                self._start_again()
         except BaseException as error:  # noqa: BLE001 - raised where somebody waits
             self._process.kill()
             with self._changed:
@@ -154,6 +157,21 @@ class CrawlProcess:
                 self._changed.notify_all()
         finally:
             self._close()
+            self._is_over.set()
+
+    def _start_again(self) -> None:
+        self._process.kill()  # it talks to nobody any more
+        self._process.wait()
+        with self._changed:
+            if self._killed:
+                return
+            for number in self._answered:  # its rows are there
+                self._under_way.pop(number, None)
+            self._answered.clear()
+            self._to_send = deque(self._under_way.values())
+            self._close_answers()
+            self._process = self._started()
+            self._changed.notify_all()
 
     def _started(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - ourselves
@@ -166,8 +184,9 @@ class CrawlProcess:
         )
         self._life += 1
         self._any_came = False
-        for function in (self._write, self._listen):
-            Thread(target=function, args=(process, self._life), daemon=True).start()
+        Thread(target=self._write, args=(process, self._life), daemon=True).start()
+        self._listener = Thread(target=self._listen, args=(process,), daemon=True)
+        self._listener.start()
         return process
 
     def _served(self) -> bool:
@@ -209,8 +228,9 @@ class CrawlProcess:
             raise FetchFailed(f"The crawl ended early: {value.get('ended')}")
 
     def _death(self) -> FetchFailed:
-        lines = "\n".join(self._printed)
         status = self._process.wait()
+        self._listener.join(_LAST_SECONDS)
+        lines = "\n".join(self._printed)
         return FetchFailed(
             f"The crawl died {_MOST_DEATHS} times in a row (exit status {status})"
             + (f": {lines}" if lines else "")
@@ -232,20 +252,26 @@ class CrawlProcess:
                     some, last = list(self._to_send), self._last
                     self._to_send.clear()
                 words = [last] if last else []
-                _write_all(pipe, b"".join(map(wires.line_of, [*some, *words])))
+                told = [*map(wires.source_line, some), *map(wires.line_of, words)]
+                _write_all(pipe, b"".join(told))
                 if last:
-                    self._wait_for_stop(pipe, last, life)
+                    self._stay(pipe, last, life)
                     return
         except OSError:  # it has died, which others see
             return
+        finally:
+            pipe.close()
 
-    def _wait_for_stop(self, pipe: IO[bytes], last: str, life: int) -> None:
+    def _stay(self, pipe: IO[bytes], last: str, life: int) -> None:
         """Hold *pipe* open, for its end means that we have died; send a later stop as well."""
-        with self._changed:
-            while self._last == last and not self._is_old(life):
-                self._changed.wait()
-        if self._last != last and not self._is_old(life):
-            _write_all(pipe, wires.line_of(self._last))
+        while True:
+            with self._changed:
+                while self._last == last and not self._is_old(life):
+                    self._changed.wait()
+                if self._is_old(life):
+                    return
+                last = self._last
+            _write_all(pipe, wires.line_of(last))
 
     def _is_old(self, life: int) -> bool:
         return self._killed or self.error is not None or life != self._life
@@ -255,12 +281,13 @@ class CrawlProcess:
             self._under_way.pop(source[0], None)
         self._to_send.clear()
 
-    def _listen(self, process: subprocess.Popen[bytes], _: int) -> None:
-        assert process.stderr is not None  # noqa: S101 - it was asked for
-        for line in process.stderr:
-            text = line.decode(errors="replace").rstrip("\r\n")
-            self._printed.append(text)
-            self._say(text)
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        raw: Any = process.stderr
+        with io.BufferedReader(raw) as lines:
+            for line in lines:
+                text = line.decode(errors="replace").rstrip("\r\n")
+                self._printed.append(text)
+                self._say(text)
 
     def _close(self) -> None:
         process = self._process
@@ -268,9 +295,13 @@ class CrawlProcess:
             self._life += 1  # nobody writes to it any more
             self._changed.notify_all()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._listener.join(_LAST_SECONDS)
+        self._close_answers()
+
+    def _close_answers(self) -> None:
+        answers = self._process.stdout
+        assert answers is not None  # noqa: S101 - it was asked for
+        answers.close()
 
 
 def _write_all(pipe: IO[bytes], data: bytes) -> None:

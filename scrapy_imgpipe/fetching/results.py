@@ -13,6 +13,7 @@ from scrapy_imgpipe.records import SUCCESSES, Outcome
 if TYPE_CHECKING:
     from scrapy_imgpipe.fetching.process import Row
     from scrapy_imgpipe.fetching.wires import Source
+
 #: Column with the number of the line in the list, from 0.
 LINE = "line"
 
@@ -71,10 +72,20 @@ class Results:
 
     def _merged(self, row: Row, source: Source) -> dict[str, Any]:
         number, _, columns = source
-        merged = {**row, LINE: number, "item": columns.get(self._item_key, str(number))}
-        for name, value in columns.items():
-            merged[f"list_{name}" if name in merged else name] = value
+        item = columns.get(self._item_key)
+        merged = {**row, LINE: number, "item": str(number if item is None else item)}
+        merged |= {_beside(name, merged, columns): value for name, value in columns.items()}
         return merged
+
+
+def _beside(name: str, row: Mapping[str, Any], columns: Mapping[str, Any]) -> str:
+    """Return what a column of the list is called in *row*, which may have one of that name."""
+    if name not in row:
+        return name
+    free = f"list_{name}"
+    while free in row or free in columns:
+        free += "_2"
+    return free
 
 
 def done_in(rows: Any) -> Done:

@@ -2,63 +2,100 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zlib import crc32
 
+from scrapy_imgpipe.errors import SettingError
 from scrapy_imgpipe.fetching.process import CrawlProcess
 from scrapy_imgpipe.fetching.results import Results
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.fetching.done import Done
-    from scrapy_imgpipe.lists import ImageList
+    from scrapy_imgpipe.lists import Line
     from scrapy_imgpipe.progress import Progress
 
 #: How long one waits before the progress is looked after, in seconds.
 _SECONDS = 0.2
 
 #: Lines between two looks at the clock.
-_LINES = 64
+_TOLD_LINES = 64
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201 - where a crawl prints
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a list, as a run goes through them.
+
+    Attributes:
+        lines: in their order.
+        share: called for how much of them is through, 0.0 to 1.0, or None.
+        done: lines that need not be done again.
+    """
+
+    lines: Iterable[Line]
+    share: Callable[[], float | None]
+    done: Done
+
+
+@dataclass(frozen=True, slots=True)
+class Crawls:
+    """The crawls of a run.
+
+    Attributes:
+        orders: for each crawl, and for it once it has died; packed.
+        processes: how many there are.
+    """
+
+    orders: tuple[bytes, bytes]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told of a run.
+
+    Attributes:
+        progress: that is told how far it is; None for none.
+        say: called with each line that crawls print, in a thread.
+    """
+
+    progress: Progress | None = None
+    say: Callable[[str], None] = _print
 
 
 class Run:
-    """One list, some crawls.
+    """One list, some crawls, which begin at once.
 
     Args:
-        images: the list.
-        done: lines that need not be done again.
-        orders: for each crawl, and for it once it has died; packed.
-        processes: how many crawls there are.
+        lines: of the list.
+        crawls: that share them.
         results: where rows go.
-        progress: that is told; None for none.
-        say: called with what crawls print.
+        audience: that is told.
 
     Attributes:
         passed_over: lines that were done.
     """
 
-    def __init__(
-        self,
-        images: ImageList,
-        done: Done,
-        orders: tuple[bytes, bytes],
-        processes: int,
-        results: Results,
-        progress: Progress | None,
-        say: Callable[[str], None],
-    ) -> None:
-        self.passed_over = 0
-        self._images = images
-        self._done = done
+    def __init__(self, lines: Lines, crawls: Crawls, results: Results, audience: Audience) -> None:
+        self.passed_over: int = 0
+        self._lines = lines
         self._results = results
-        self._progress = progress
+        self._progress = audience.progress
+        self._print = audience.say
         self._told = time.monotonic()
         self._lock = Lock()
-        self._print = say
-        self._crawls = [CrawlProcess(orders, results.take, self._say) for _ in range(processes)]
+        self._crawls = [
+            CrawlProcess(crawls.orders, results.take, self._say) for _ in range(crawls.processes)
+        ]
 
     def run(self) -> None:
         """Do all of it.
@@ -66,6 +103,7 @@ class Run:
         Raises:
             KeyboardInterrupt: when asked to stop; what was under way has been finished, or
                 was given up where it was asked twice.
+            SettingError: the list cannot be read on; all lines before that are done.
             ImagePipeError: a crawl cannot begin, or not go on.
         """
         try:
@@ -79,16 +117,24 @@ class Run:
         finally:
             for crawl in self._crawls:
                 crawl.kill()
-            self._wipe()
+            self._tell_the_end()
 
     def _feed(self) -> None:
-        for count, (number, url, columns) in enumerate(self._images):
-            if number in self._done:
+        for count, line in enumerate(self._read()):
+            if line.number in self._lines.done:
                 self.passed_over += 1
             else:
-                self._send((number, url, columns))
-            if count % _LINES == 0:
+                self._send((line.number, line.url, line.columns))
+            if count % _TOLD_LINES == 0:
                 self._tell()
+
+    def _read(self) -> Iterator[Line]:
+        """Yield the lines; where they cannot be read on, finish what they were up to there."""
+        try:
+            yield from self._lines.lines
+        except SettingError:
+            self._end(CrawlProcess.end)
+            raise
 
     def _send(self, source: tuple[int, str, Mapping[str, Any]]) -> None:
         crawl = self._crawls[_place(source[1], len(self._crawls))]
@@ -104,18 +150,26 @@ class Run:
 
     def _tell(self) -> None:
         now = time.monotonic()
-        if self._progress is None or now - self._told < _SECONDS:
+        if now - self._told >= _SECONDS:
+            self._told = now
+            with self._lock:
+                self._update()
+
+    def _update(self) -> None:
+        if self._progress is None:
             return
-        self._told = now
-        results, waiting = self._results, sum(crawl.under_way for crawl in self._crawls)
-        with self._lock:
-            self._progress.update(
-                results.count,
-                results.failed,
-                results.bytes_in,
-                share=self._images.share,
-                waiting=waiting,
-            )
+        results, share = self._results, self._lines.share()
+        waiting = sum(crawl.under_way for crawl in self._crawls)
+        ended = results.count + self.passed_over
+        if share is not None:  # of what was read; what waits is not through
+            share *= ended / max(ended + waiting, 1)
+        self._progress.update(
+            results.count,
+            results.failed,
+            results.bytes_in,
+            share=share,
+            waiting=waiting,
+        )
 
     def _say(self, line: str) -> None:
         with self._lock:
@@ -123,9 +177,12 @@ class Run:
                 self._progress.wipe()
             self._print(line)
 
-    def _wipe(self) -> None:
+    def _tell_the_end(self) -> None:
         with self._lock:
+            self._update()
             if self._progress is not None:
+                if not self._results.count:
+                    self._progress.update(0)  # there is nothing to tell
                 self._progress.close()
 
 
@@ -135,6 +192,8 @@ def _place(url: str, places: int) -> int:
         return 0
     try:
         host = urlsplit(url).hostname or ""
+        if not host.isascii():
+            host = host.encode("idna").decode()  # as its other name
     except ValueError:
         host = ""
     return crc32(host.encode(errors="replace")) % places

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from scrapy.settings import BaseSettings, Settings
 
-from scrapy_imgpipe.fetching.wires import NUMBER
+from scrapy_imgpipe.fetching.wires import NUMBER, check_travels
+from scrapy_imgpipe.parsers import parse, whole_number
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.pipeline import ImagesPipeline
@@ -33,22 +35,33 @@ _WITHOUT: Mapping[str, Any] = {
     "IMGPIPE_REPORT": None,
     "JOBDIR": None,
     "LOGSTATS_INTERVAL": 0,
+    "SPIDER_MIDDLEWARES": {},
 }
 
 _FORCED = "cmdline"
+
+_REQUESTS = whole_number(1, "requests")
 
 #: What crawls record, beside what is asked for, of images that go into shards.
 RECORDED = ("original", "exif")
 
 
 def complete(settings: Settings | Mapping[str, Any] | None) -> Settings:
-    """Return a copy of *settings* with the defaults of a fetch below them."""
+    """Return a copy of *settings* with the defaults of a fetch below them.
+
+    Raises:
+        SettingError: one has a value that cannot be copied to another process.
+    """
+    check_travels(settings or {})
     if isinstance(settings, BaseSettings):
         complete = settings.copy()
     else:
         complete = Settings()
         complete.setdict(dict(settings or {}), _FORCED)
     complete.setdict(dict(DEFAULTS), "default")
+    parse(_REQUESTS, "CONCURRENT_REQUESTS", complete.get("CONCURRENT_REQUESTS"))
+    if find_spec("uvloop") is not None:  # a tenth less for the event loop (2026-11-30)
+        complete.set("ASYNCIO_EVENT_LOOP", "uvloop.Loop", "default")
     return complete  # type: ignore[return-value]  # as settings is
 
 
@@ -89,7 +102,8 @@ def travelling(settings: Settings) -> dict[str, tuple[Any, int]]:
     for name, attribute in settings.attributes.items():
         value, priority = attribute.value, attribute.priority
         if isinstance(value, BaseSettings):
-            value, priority = dict(value), value.maxpriority()
-        if priority or name in DEFAULTS:
+            priority = value.maxpriority()
+            value = dict(value)
+        if priority or name in DEFAULTS or name == "ASYNCIO_EVENT_LOOP":
             sent[name] = (value, priority)
     return sent

@@ -5,7 +5,6 @@ each source, ``[number, url, columns]``; then :data:`END`, or :data:`STOP`. Back
 of JSON: lists of rows of the report, and at the end an object: why it ended, or why it could
 not begin.
 What comes back is data and no code: a crawl deals with what strangers send.
-
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from struct import Struct
 from typing import Any, TypeAlias
 
 from scrapy_imgpipe.errors import SettingError
+from scrapy_imgpipe.report.cells import clean
 
 #: All has been said: the crawl ends when it has done what it was told.
 END = "end"
@@ -64,16 +64,25 @@ def packed(orders: Orders) -> bytes:
     Raises:
         SettingError: a setting has a value that cannot travel.
     """
-    for name, (value, _) in orders.settings.items():
+    check_travels({name: value for name, (value, _) in orders.settings.items()})
+    piece = pickle.dumps(orders)
+    return _LENGTH.pack(len(piece)) + piece
+
+
+def check_travels(settings: Mapping[str, Any]) -> None:
+    """Refuse values of *settings* that cannot be sent.
+
+    Raises:
+        SettingError: one cannot.
+    """
+    for name, value in settings.items():
         try:
             pickle.dumps(value)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a value may raise anything
             raise SettingError(
                 f"Expected a value that another process can import for {name} but received"
                 f" {value!r} of type {type(value).__name__} ({type(error).__name__}: {error})"
             ) from None
-    piece = pickle.dumps(orders)
-    return _LENGTH.pack(len(piece)) + piece
 
 
 def read_orders(pipe: io.RawIOBase) -> Orders:
@@ -102,6 +111,15 @@ def _exactly(pipe: io.RawIOBase, count: int) -> bytes:
 def line_of(value: Any) -> bytes:
     """Return *value* as a line of JSON; lone surrogates become question marks."""
     return _ENCODER.encode(value).encode("utf-8", "replace") + b"\n"
+
+
+def source_line(source: Source) -> bytes:
+    """Return the line of *source*; columns that JSON cannot say are told as reports tell them."""
+    number, url, columns = source
+    try:
+        return line_of((number, url, columns))
+    except (TypeError, ValueError, RecursionError):
+        return line_of((number, url, clean(columns)))
 
 
 def lines(pipe: io.RawIOBase) -> Iterator[list[Any]]:

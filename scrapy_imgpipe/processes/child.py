@@ -33,6 +33,7 @@ from scrapy_imgpipe.processes.frames import (
     write_all,
 )
 from scrapy_imgpipe.processes.outcomes import applied
+from scrapy_imgpipe.processes.pipes import private_pipes
 
 #: What is read ahead: more than any pickled call has.
 _BUFFER = 1 << 16
@@ -52,7 +53,8 @@ def main(memory: str, *modules: str) -> None:
     for module in modules:  # before the pipes are private: who started us reads the error
         import_module(module)
     warned.clear()  # of imports: the other process has imported the same
-    calls, answers = _private_pipes()
+    asked, answers = private_pipes()
+    calls = io.BufferedReader(io.FileIO(asked), _BUFFER)
     _leave_to_no_fork(calls.fileno(), answers)
     gc.collect()
     gc.freeze()  # modules stay: no collection has to look at them again
@@ -88,24 +90,6 @@ def _ignore_terminal() -> None:
     for name in ("SIGINT", "SIGTTOU"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-
-
-def _private_pipes() -> tuple[io.BufferedReader, int]:
-    """Take the pipes out of reach of whoever reads standard input or prints."""
-    calls, answers = os.dup(0), os.dup(1)
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - only there
-
-        for pipe in (calls, answers):
-            msvcrt.setmode(pipe, os.O_BINARY)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # it is closed
-        os.dup2(nothing, 1)
-    os.close(nothing)
-    return io.BufferedReader(io.FileIO(calls), _BUFFER), answers
 
 
 def _leave_to_no_fork(*pipes: int) -> None:

@@ -71,17 +71,22 @@ class Visit:
 class Site:
     """The site; ``with Site() as site`` serves it on a port of its own.
 
+    Args:
+        host: a loopback address; Linux has many of them.
+
     Attributes:
-        answers: what each path answers; bytes are a 200. Other paths are a 404.
+        answers: what each path answers; bytes are a 200, of a list each is given once and
+            the last one for ever. Other paths are a 404.
         visits: every request, in the order they came.
     """
 
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer | bytes] = {}
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self.answers: dict[str, Answer | bytes | list[Answer | bytes]] = {}
         self.visits: list[Visit] = []
         self.visited = threading.Condition()
         self.open = 0  # requests that are being answered
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server((host, 0), _Handler)
         self._server.site = self
         self.port: int = self._server.server_address[1]
         # Bound and not listening: who connects is refused, and nobody else gets the port.
@@ -99,8 +104,8 @@ class Site:
         self._server.server_close()
         self._closed.close()
 
-    def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
+    def url(self, path: str, host: str = "") -> str:
+        return f"http://{host or self.host}:{self.port}{path}"
 
     @property
     def refusing_url(self) -> str:
@@ -160,8 +165,10 @@ class _Handler(BaseHTTPRequestHandler):
             site.open += 1
             site.visits.append(visit)
             site.visited.notify_all()
+            answer = site.answers.get(path, Answer(b"not here", status=404))
+            if isinstance(answer, list):
+                answer = answer.pop(0) if len(answer) > 1 else answer[0]
         self.counted = True
-        answer = site.answers.get(path, Answer(b"not here", status=404))
         try:
             self._send(answer if isinstance(answer, Answer) else Answer(answer))
         finally:
