@@ -54,7 +54,7 @@ def main(memory: str, *modules: str) -> None:
         import_module(module)
     warned.clear()  # of imports: the other process has imported the same
     asked, answers = private_pipes()
-    calls = io.BufferedReader(io.FileIO(asked), _BUFFER)
+    calls: io.BufferedReader = io.BufferedReader(io.FileIO(asked), _BUFFER)
     _leave_to_no_fork(calls.fileno(), answers)
     gc.collect()
     gc.freeze()  # modules stay: no collection has to look at them again
