@@ -60,7 +60,7 @@ class RowPipe:
     """
 
     #: How long rows are gathered: whoever sent the sources waits for room.
-    patience_seconds = 0.05
+    patience_seconds: float = 0.05
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
@@ -106,7 +106,7 @@ class ListSpider(Spider):
         self._under_way = 0
         self._is_stopped = False
         self._last: Promise | None = None
-        self.reason = ""
+        self.reason: str = ""
         # a thread that nobody waits for: there may be nothing to read
         Thread(target=self._read, args=(sources,), daemon=True).start()
 

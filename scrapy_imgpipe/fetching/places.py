@@ -47,7 +47,7 @@ class InFiles:
     """
 
     def __init__(self, images: ImageList, report: Path | None, stack: ExitStack) -> None:
-        self.done = Done()
+        self.done: Done = Done()
         self.sinks: list[Sink] = []
         self._begun: Begun | None = None
         if report is None:
@@ -89,7 +89,7 @@ class InShards:
         self, images: ImageList, store: Store, report: Path | None, task: Task, stack: ExitStack
     ) -> None:
         complete = begun(store, images.identity)
-        self.done = done_in_shards(complete)
+        self.done: Done = done_in_shards(complete)
         reports = []
         if report is not None:
             file = stack.enter_context(closing(open_report(report)))

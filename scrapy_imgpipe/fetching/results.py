@@ -41,7 +41,9 @@ class Results:
 
     def __init__(self, sinks: Sequence[Sink], item_key: str) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.failed = self.bytes_in = self.bytes_stored = 0
+        self.failed: int = 0
+        self.bytes_in: int = 0
+        self.bytes_stored: int = 0
         self._sinks = sinks
         self._item_key = item_key
         self._lock = Lock()

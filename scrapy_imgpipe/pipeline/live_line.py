@@ -55,7 +55,7 @@ class LiveLine:
     def __init__(self, terminal: TextIO) -> None:
         self._terminal = terminal
         self._progress = Progress(terminal)
-        self.lock = threading.RLock()  # a signal may log while a record is written
+        self.lock: threading.RLock = threading.RLock()  # a signal may log while a record is written
         self._above: dict[int, _Above] = {}  # by the stream that each stands before
         self._is_at_begin = True  # of a row, the cursor
         self._crawls: dict[object, Numbers] = {}

@@ -36,7 +36,7 @@ class Shard:
 
     def __init__(self, number: int, folder: Path, columns: Columns) -> None:
         self.number = number
-        self.rows = 0
+        self.rows: int = 0
         self._columns = columns
         self._statuses: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()

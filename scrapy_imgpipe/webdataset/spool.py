@@ -34,8 +34,8 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / temporary.new_name()
-        self.end = 0
+        self.path: Path = folder / temporary.new_name()
+        self.end: int = 0
         self._file = os.open(self.path, _NEW, 0o666)  # less the umask, as open() does
 
     def add(self, piece: bytes) -> None:
