@@ -288,11 +288,16 @@ def test_a_crawl_that_is_ended_at_once_leaves_no_line(tmp_path: Path, mode: str)
             terminal=terminal.descriptor,
             IMGPIPE_PROGRESS=True,
         )
-        for awaited in ("1 images, ", "Closing spider (shutdown)"):
-            assert terminal.wait_for(lambda lines, awaited=awaited: awaited in str(lines[-5:]))
-            running.process.send_signal(signal.SIGINT)
-        running.end()
-        gate.set()
+        try:
+            for awaited in ("1 images, ", "Closing spider (shutdown)"):
+                seen = terminal.wait_for(lambda lines, awaited=awaited: awaited in str(lines))
+                assert seen, (awaited, terminal.text)
+                running.process.send_signal(signal.SIGINT)
+            running.end()
+        finally:
+            gate.set()
+            running.process.kill()
+            running.process.wait()
         terminal.hang_up()
     lines = terminal.screen.lines()
     assert [line for line in lines if "forcing unclean shutdown" in line]
