@@ -58,8 +58,10 @@ def test_an_error_ends_it_and_what_waits_is_not_read():
     with pytest.raises(StoreFailed, match="full"):
         rows.extend(rows_of(inputs, job))
     outcomes = [row["outcome"] for row in rows]
-    assert outcomes[:3] == ["stored", "stored", "store-failed"]
-    assert set(outcomes[3:]) <= {"stored"}
+    assert outcomes.count("store-failed") == 1
+    # one before it may have been given up: two are put at once
+    assert outcomes.index("store-failed") in {1, 2}
+    assert set(outcomes) == {"stored", "store-failed"}
     assert outcomes.count("stored") == target.put_
     assert source.got < 30
 
