@@ -185,20 +185,22 @@ def result_of(url: str, status: str, full: Rendition, rest: _Described) -> dict[
     result["height"] = full.height
     result["format"] = rest.format
     result["bytes"] = full.bytes
-    result["renditions"] = [
-        {
-            "name": file.name,
-            "path": file.path,
-            "width": file.width,
-            "height": file.height,
-            "format": file.format,
-            "bytes": file.bytes,
-        }
-        for file in rest.renditions
-    ]
+    result["renditions"] = [rendition_told(file) for file in rest.renditions]
     if rest.placeholder:
         result["placeholder"] = rest.placeholder
     return result | near_marks(rest.measured)
+
+
+def rendition_told(file: Rendition) -> dict[str, Any]:
+    """Return what items and reports tell of *file*."""
+    return {
+        "name": file.name,
+        "path": file.path,
+        "width": file.width,
+        "height": file.height,
+        "format": file.format,
+        "bytes": file.bytes,
+    }
 
 
 #: Names under which it is recorded what a picture is a near-duplicate of: the URL of the

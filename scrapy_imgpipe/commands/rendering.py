@@ -16,10 +16,9 @@ from scrapy_imgpipe.commands.renditions import add_to_settings, rendition_settin
 from scrapy_imgpipe.commands.verifying import require_records, still_known
 from scrapy_imgpipe.index.rows import key_of
 from scrapy_imgpipe.local import Job, inputs_of, rows_of
-from scrapy_imgpipe.local.rows import rendition_told
 from scrapy_imgpipe.optouts import DATA_MINING
 from scrapy_imgpipe.pipeline.choosing import pipeline_of, store_of
-from scrapy_imgpipe.records import SUCCESSES, ImageRecord, Outcome
+from scrapy_imgpipe.records import SUCCESSES, ImageRecord, Outcome, rendition_told
 from scrapy_imgpipe.report import check_report_path, open_report, timestamp
 from scrapy_imgpipe.tasks.reading import ReadRules
 

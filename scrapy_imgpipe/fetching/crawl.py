@@ -20,7 +20,6 @@ from scrapy import Spider, signals
 from scrapy.crawler import AsyncCrawlerProcess, CrawlerProcess
 from scrapy.settings import Settings
 from scrapy.utils.defer import deferred_from_coro
-from scrapy.utils.log import configure_logging
 from scrapy.utils.misc import load_object
 
 from scrapy_imgpipe.errors import ImagePipeError
@@ -216,11 +215,10 @@ def _crawl(orders: Orders, source: RawIOBase, pipe: RowPipe) -> str:
     if orders.numbered:
         kind = numbered(kind)
     settings.set("ITEM_PIPELINES", {followed(kind, _ended): 1}, "cmdline")
-    configure_logging(settings)
     is_async = settings["TWISTED_REACTOR"] == _ASYNCIO
     runs_async = is_async or not settings.getbool("TWISTED_REACTOR_ENABLED")
     process: Any = (AsyncCrawlerProcess if runs_async else CrawlerProcess)(settings)
-    _calm_retries(settings)  # the process has configured logging anew
+    _calm_retries(settings)  # the process has configured logging
     crawler = process.create_crawler(ListSpider)
     take_rows(crawler, pipe)
     failed: list[BaseException] = []

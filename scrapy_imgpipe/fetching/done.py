@@ -34,9 +34,6 @@ class Done:
     def __contains__(self, number: int) -> bool:
         return number < self._before or number in self._beyond
 
-    def __len__(self) -> int:
-        return self._before + len(self._beyond)
-
 
 class Begun:
     """Remembers beside a report of which list it is, until the list is through.

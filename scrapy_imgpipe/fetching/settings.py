@@ -60,7 +60,7 @@ def complete(settings: Settings | Mapping[str, Any] | None) -> Settings:
         complete.setdict(dict(settings or {}), _FORCED)
     complete.setdict(dict(DEFAULTS), "default")
     parse(_REQUESTS, "CONCURRENT_REQUESTS", complete.get("CONCURRENT_REQUESTS"))
-    if find_spec("uvloop") is not None:  # a tenth less for the event loop (2026-11-30)
+    if find_spec("uvloop") is not None:  # not measured by a benchmark
         complete.set("ASYNCIO_EVENT_LOOP", "uvloop.Loop", "default")
     return complete  # type: ignore[return-value]  # as settings is
 
@@ -98,12 +98,13 @@ def staged(settings: Settings, pipeline: ImagesPipeline, folder: str) -> Setting
 
 def travelling(settings: Settings) -> dict[str, tuple[Any, int]]:
     """Return name to value and priority, of all that is not Scrapy's own default."""
-    sent = {}
+    sent, defaults = {}, Settings().attributes  # asked for, deprecated ones would warn
     for name, attribute in settings.attributes.items():
         value, priority = attribute.value, attribute.priority
         if isinstance(value, BaseSettings):
             priority = value.maxpriority()
             value = dict(value)
-        if priority or name in DEFAULTS or name == "ASYNCIO_EVENT_LOOP":
+        known = defaults.get(name)
+        if priority or known is None or attribute.value != known.value:
             sent[name] = (value, priority)
     return sent

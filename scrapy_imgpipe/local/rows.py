@@ -6,13 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import ImagePipeError
-from scrapy_imgpipe.records import Outcome
+from scrapy_imgpipe.records import Outcome, rendition_told
 from scrapy_imgpipe.report import timestamp
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.local.inputs import Input
     from scrapy_imgpipe.local.places import Paths
-    from scrapy_imgpipe.records import Rendition
     from scrapy_imgpipe.tasks.outputs import Saved
 
 _MOST_CHARACTERS = 500  # of what somebody's exception says
@@ -66,18 +65,6 @@ def _row(one: Input, outcome: str, status: str, path: str | None) -> dict[str, A
         "status": status,
         "outcome": str(outcome),
         "finished": timestamp(time.time()),
-    }
-
-
-def rendition_told(file: Rendition) -> dict[str, Any]:
-    """Return what the report tells of *file*."""
-    return {
-        "name": file.name,
-        "path": file.path,
-        "width": file.width,
-        "height": file.height,
-        "format": file.format,
-        "bytes": file.bytes,
     }
 
 
