@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from scrapy_imgpipe.admission import Admission, State, Ticket
+from scrapy_imgpipe.admission import MOST_LANDED, Admission, State, Ticket
 from scrapy_imgpipe.admission.memory import FIRST_GUESS, PATIENCE_SECONDS, RESERVE
 
 MIB = 1 << 20
@@ -22,8 +22,8 @@ def ticket(host: str = "a", priority: int = 0) -> Ticket:
     return Ticket(next(numbers), host, priority)
 
 
-def waiting(*tickets: Ticket, budget: int = 1000 * MIB) -> Admission:
-    admission = Admission(budget)
+def waiting(*tickets: Ticket, budget: int = 1000 * MIB, workers: int = 1) -> Admission:
+    admission = Admission(budget, workers)
     for one in tickets:
         admission.add(one)
     return admission
@@ -246,6 +246,41 @@ def test_bodies_that_wait_for_a_worker_hold_downloads_back():
     assert downloads(admission) == []
 
 
+def test_no_download_begins_while_bodies_leave_a_worker_without_memory():
+    admission = waiting(*(ticket() for _ in range(40)), budget=20 * MIB, workers=2)
+    gone = downloads(admission)
+    all_land(admission, gone, MIB, 4 * MIB)
+    gone += downloads(admission)  # bodies weigh less than what was expected: room for more
+    all_land(admission, gone[len(admission._landed) :], MIB, 4 * MIB)
+    rendered = [admission.next_rendering()]
+    assert admission.next_rendering() is None  # bodies are in the way of the second worker
+    while len(rendered) < 8:
+        assert downloads(admission) == []
+        admission.leave(rendered[-1])
+        rendered += iter(admission.next_rendering, None)
+    assert admission._rendering == 2
+    assert downloads(admission)
+
+
+def test_what_would_not_fit_beside_what_is_rendered_holds_no_download_back():
+    admission = waiting(*(ticket() for _ in range(9)), budget=20 * MIB, workers=2)
+    first, second = downloads(admission, places=2)
+    all_land(admission, [first, second], MIB, 15 * MIB)
+    assert admission.next_rendering() is first
+    assert admission.next_rendering() is None
+    assert downloads(admission, places=1, now=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_download_begins_while_workers_have_enough_to_do(workers):
+    admission = waiting(*(ticket() for _ in range(MOST_LANDED * workers)), workers=workers)
+    all_land(admission, downloads(admission), 1000)
+    admission.add(late := ticket())
+    assert downloads(admission) == []
+    assert admission.next_rendering() is not None
+    assert downloads(admission) == [late]
+
+
 def test_rendering_goes_in_the_order_of_landing_as_memory_allows():
     admission = waiting(*(ticket() for _ in range(3)), budget=100 * MIB)
     first, second, third = downloads(admission)
@@ -311,9 +346,13 @@ def test_leaving_gives_back_everything_in_any_state(state):
 class Machine(RuleBasedStateMachine):
     """Anything may happen in any order; the promises hold all the time."""
 
-    @initialize(budget=st.integers(1, 400), places=st.one_of(st.none(), st.integers(1, 20)))
-    def begin(self, budget, places):
-        self.admission = Admission(budget)
+    @initialize(
+        budget=st.integers(1, 400),
+        places=st.one_of(st.none(), st.integers(1, 20)),
+        workers=st.integers(1, 4),
+    )
+    def begin(self, budget, places, workers):
+        self.admission = Admission(budget, workers)
         self.places = places
         self.limits = {}
         self.now = 0
@@ -370,7 +409,12 @@ class Machine(RuleBasedStateMachine):
         )
         if one is None:
             assert under_way
-            assert giants or any(self.lacks_memory(t.host, before) for t in best)
+            assert (
+                giants
+                or any(self.lacks_memory(t.host, before) for t in best)
+                or self.a_worker_lacks_memory()
+                or len(self.of(State.LANDED)) >= MOST_LANDED * self.admission.workers
+            )
             return
         assert one in best
         places = Counter(t.host for t in self.of(State.DOWNLOADING) if t is not one)
@@ -384,6 +428,11 @@ class Machine(RuleBasedStateMachine):
         places = self.admission.places_of(host) if places is None else places
         usable = memory.budget if not places else memory.budget - memory.budget // RESERVE
         return in_use + memory.expected_of(host) > usable
+
+    def a_worker_lacks_memory(self):
+        idle = 0 < len(self.of(State.RENDERING)) < self.admission.workers
+        memory = self.admission.memory
+        return idle and any(memory.in_use + t.need > memory.budget for t in self.of(State.LANDED))
 
     @precondition(lambda self: self.of(State.DOWNLOADING))
     @rule(data=st.data(), weight=st.integers(0, 900))

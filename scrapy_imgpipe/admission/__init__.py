@@ -28,21 +28,28 @@ __all__ = ["Admission", "State", "Ticket"]
 #: that hosts that never answer cannot take all.
 PLACES_TO_SPARE_ONE = 8
 
+#: While so many bodies wait for each worker, no download begins: the workers have enough to
+#: do for a while, and memory is not filled with what they cannot take.
+MOST_LANDED = 32
+
 
 class Admission:
     """The state of all sources that are under way.
 
     Args:
         budget: bytes that all of them may take together, 1 or more.
+        workers: how many render at once.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, workers: int = 1) -> None:
         self.memory: Memory = Memory(budget)
+        self.workers: int = workers
         self._queue = Queue()
         self._downloading = 0
         self._landed: deque[Ticket] = deque()
         self._giants: deque[Ticket] = deque()  # landed, and larger than the budget
         self._rendering = 0
+        self._rendering_weight = 0
         self._lacks_memory = False
 
     @property
@@ -79,7 +86,8 @@ class Admission:
         The highest priority goes first; within one, the host that has the fewest
         places, and of several such the one whose turn was longest ago. A host
         without room is passed over, also by lower priorities. One that lacks memory is
-        passed over by its own priority, and only while it has a place.
+        passed over by its own priority, and only while it has a place. Nobody goes while
+        workers have enough to do, or one of them lacks memory that bodies take.
 
         Args:
             places: how many more downloads may begin in all; None is no limit.
@@ -90,6 +98,8 @@ class Admission:
         if not self.waiting or (places is not None and places < 1):
             return None
         self.memory.grow_old(now)
+        if self._workers_come_first():
+            return None
         spare_one = places == 1 and self._downloading + 1 >= PLACES_TO_SPARE_ONE
         host = self._queue.next_host(wait_of, self._fits, now, spare_one=spare_one)
         if host is None:
@@ -99,6 +109,18 @@ class Admission:
         self._downloading += 1
         self.memory.begin(ticket, now)
         return ticket
+
+    def _workers_come_first(self) -> bool:
+        """Return whether workers have enough to do, or one lacks memory that bodies take."""
+        if len(self._landed) >= MOST_LANDED * self.workers:
+            return True
+        if not self._landed or not 0 < self._rendering < self.workers:
+            return False
+        ticket, budget = self._landed[0], self.memory.budget
+        fits = self.memory.in_use + ticket.need <= budget
+        would_fit = self._rendering_weight + ticket.weight + ticket.need <= budget
+        self._lacks_memory = would_fit and not fits
+        return self._lacks_memory
 
     def _fits(self, host: Host) -> bool:
         if not self.under_way:
@@ -168,6 +190,7 @@ class Admission:
         ticket.state = State.RENDERING
         self._rendering += 1
         self.memory.weigh(ticket, ticket.weight + ticket.need)
+        self._rendering_weight += ticket.weight
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
@@ -181,6 +204,7 @@ class Admission:
             (self._giants if ticket in self._giants else self._landed).remove(ticket)
         elif was is State.RENDERING:
             self._rendering -= 1
+            self._rendering_weight -= ticket.weight
         self.memory.weigh(ticket, 0)
 
     def _end_download(self, ticket: Ticket) -> None:

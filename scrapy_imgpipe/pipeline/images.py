@@ -107,7 +107,7 @@ class ImagesPipeline(Rendering):
             self.options.placeholder_urls,
         )
         self._has_http_cache = crawler.settings.getbool("HTTPCACHE_ENABLED")
-        self.turns: Turns = Turns.of(crawler, self.options.budget)
+        self.turns: Turns = Turns.of(crawler, self.options.budget, self.options.most_workers)
         self.retries: Retries = Retries(crawler, self.workers, self.options.retries)
         self.hops: Hops = Hops.of(crawler)
         self.priorities: Priorities = Priorities(self.turns)

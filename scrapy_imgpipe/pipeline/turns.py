@@ -40,10 +40,11 @@ class Turns:
     Args:
         crawler: whose downloader, limits and signals count.
         budget: bytes that bodies and pixels may take together.
+        workers: how many render at once.
     """
 
-    def __init__(self, crawler: Crawler, budget: int) -> None:
-        self.admission: Admission = Admission(budget)
+    def __init__(self, crawler: Crawler, budget: int, workers: int) -> None:
+        self.admission: Admission = Admission(budget, workers)
         self._numbers = count(1)
         self._tickets: dict[int, Ticket] = {}  # of what is being downloaded
         self._awaited: dict[Ticket, Promise] = {}
@@ -59,11 +60,12 @@ class Turns:
         crawler.signals.connect(self._bytes_received, signals.bytes_received)
 
     @classmethod
-    def of(cls, crawler: Crawler, budget: int) -> Turns:
-        """Return the one of *crawler*; of several budgets, the largest counts."""
-        turns = _of_crawl.get(crawler, lambda: cls(crawler, budget))
-        memory = turns.admission.memory
-        memory.budget = max(memory.budget, budget)
+    def of(cls, crawler: Crawler, budget: int, workers: int) -> Turns:
+        """Return the one of *crawler*; of several budgets, and workers, the largest counts."""
+        turns = _of_crawl.get(crawler, lambda: cls(crawler, budget, workers))
+        admission = turns.admission
+        admission.memory.budget = max(admission.memory.budget, budget)
+        admission.workers = max(admission.workers, workers)
         return turns
 
     def spider_opened(self) -> None:
