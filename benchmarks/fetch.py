@@ -71,10 +71,10 @@ class Case:
 
 
 CASES = (
-    Case(500, Studio.small, 60, 4000, 400, FILES),
-    Case(500, Studio.small, 60, 4000, 400, SHARDS),
-    Case(2400, Studio.large, 24, 400, 60, FILES),
-    Case(2400, Studio.large, 24, 400, 60, SHARDS),
+    Case(500, Studio.small, 60, 8000, 400, FILES),
+    Case(500, Studio.small, 60, 8000, 400, SHARDS),
+    Case(2400, Studio.large, 24, 800, 60, FILES),
+    Case(2400, Studio.large, 24, 800, 60, SHARDS),
     Case(500, Studio.small, 60, 1, 1, FILES),
 )
 

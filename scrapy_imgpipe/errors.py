@@ -15,6 +15,7 @@ Who raises what:
 ``DownloadFailed``        the pipeline, from what the downloader answered
 ``ImageBroken``           imaging: the bytes do not decode to their end
 ``StoreFailed``           paths and stores
+``Overtaken``             what would write for a source that another crawl may have
 ``IndexFailed``           the index; a crawl goes on without it
 ``FetchFailed``           a fetch of a list, whose crawl cannot go on
 ``HookFailed``            the pipeline, around an overridden method that raised
@@ -108,6 +109,10 @@ class StoreFailed(ImagePipeError):
     """A rendition could not be named, written or read."""
 
     codes: ClassVar[tuple[str, ...]] = ("store-failed", "bad-path")
+
+
+class Overtaken(StoreFailed):
+    """What came of a source was dropped: its lease had ended. The source is looked for again."""
 
 
 class IndexFailed(ImagePipeError):

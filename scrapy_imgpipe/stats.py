@@ -32,6 +32,11 @@ BYTES_SPARED = "imgpipe/bytes/spared"
 #: Downloads that were made once more, for what had come was broken.
 RETRIES = "imgpipe/retries"
 
+#: Sources that were waited for because another crawl had their lease.
+AWAITED = "imgpipe/leases/awaited"
+#: Results that were dropped because their lease had ended.
+OVERTAKEN = "imgpipe/leases/overtaken"
+
 _SAVED = ("stored", "cached")
 _FRESH = ("up-to-date", "revalidated")
 _MEGA = 1_000_000

@@ -38,6 +38,7 @@ FLOORS = {
     "surroundings": 2,
     "stores": 2,
     "index": 2,
+    "leases": 2,
     "compat": 3,
     "workers": 3,
     "stats": 3,
@@ -74,6 +75,8 @@ SIDEWAYS = {
 #: What a room may import from outside the standard library.
 OUTSIDE = {
     "imaging": {"PIL"},
+    "index": {"redis"},
+    "leases": {"redis"},
     "surroundings": {"PIL"},
     "promises": {"scrapy", "twisted"},
     "compat": {"scrapy", "twisted", "w3lib"},

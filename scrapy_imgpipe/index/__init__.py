@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scrapy_imgpipe.index.protocol import Index, Key, Near
+from scrapy_imgpipe.index.redis import RedisIndex
 from scrapy_imgpipe.index.sqlite import SqliteIndex
 
-__all__ = ["Index", "Key", "Near", "SqliteIndex"]
+__all__ = ["Index", "Key", "Near", "RedisIndex", "SqliteIndex"]

@@ -17,6 +17,7 @@ from scrapy_imgpipe.report import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from scrapy_imgpipe.leases import Lease
     from scrapy_imgpipe.tasks import Found, Saved, Wanted
 
 
@@ -49,6 +50,7 @@ class Work:
         downloading: seconds.
         rendering: seconds.
         storing: seconds.
+        lease: without which it may not be downloaded; None where nothing is shared.
     """
 
     fingerprint: str = ""
@@ -71,6 +73,7 @@ class Work:
     downloading: float = 0
     rendering: float = 0
     storing: float = 0
+    lease: Lease | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from scrapy_imgpipe.compat.middlewares import grew_too_large
 from scrapy_imgpipe.errors import (
     DownloadFailed,
     HookFailed,
+    ImageBroken,
     ImagePipeError,
     SourceRejected,
     StoreFailed,
@@ -29,6 +31,8 @@ from scrapy_imgpipe.records import Outcome
 
 if TYPE_CHECKING:
     from scrapy.pipelines.media import MediaPipeline
+
+    from scrapy_imgpipe.records import ImageRecord
 
 _logger = logging.getLogger(__name__)
 
@@ -160,3 +164,23 @@ def one_line(error: BaseException | None) -> str:
     if isinstance(error, (ImagePipeError, FileException, IgnoreRequest)) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+#: How a source may have ended for all crawls alike.
+SHARED_FAILURES = frozenset(
+    code for kind in (SourceRejected, DownloadFailed, ImageBroken) for code in kind.codes
+)
+
+
+def known_failure(record: ImageRecord) -> ImagePipeError:
+    """Return the error that *record* ended with, for a source that is not asked again."""
+    reason = record.reason
+    if record.failed_at:
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.failed_at))
+        reason = f"{reason} (not asked again since {when})"
+    for kind in (SourceRejected, DownloadFailed, ImageBroken):
+        if record.outcome in kind.codes:
+            error = kind(reason, record.outcome)
+            mark(error, known=True)
+            return error
+    return HookFailed(reason)

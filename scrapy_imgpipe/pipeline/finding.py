@@ -19,16 +19,12 @@ from twisted.python.failure import Failure
 
 from scrapy_imgpipe import imaging, stats, tasks
 from scrapy_imgpipe.errors import (
-    DownloadFailed,
-    HookFailed,
     ImageBroken,
-    ImagePipeError,
-    SourceRejected,
 )
 from scrapy_imgpipe.freshness import Verdict, conditional_headers, judge
 from scrapy_imgpipe.guards import shown_url
 from scrapy_imgpipe.index import Key
-from scrapy_imgpipe.pipeline.failures import error_in, mark, one_line
+from scrapy_imgpipe.pipeline.failures import SHARED_FAILURES, error_in, known_failure, one_line
 from scrapy_imgpipe.pipeline.hooks import is_overridden
 from scrapy_imgpipe.pipeline.knowledge import failed_record, renewed_record, stored_record
 from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
@@ -108,6 +104,30 @@ class Finding(Storing):
             work.found = work.found._replace(record=record) if work.found else None
         work.known = True
         return record.as_result(request.url, status)  # type: ignore[return-value]  # and more
+
+    async def _news(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        """Return what another crawl has stored since *request* was looked for; None for nothing.
+
+        Raises:
+            ImagePipeError: another crawl has failed at it since.
+        """
+        work = self._work(request)
+        known = _times(work.found)
+        result = await self._looked_up(request, info, item)
+        found, rules = work.found, self._rules()
+        if result or found is None or found.record is None or _times(found) == known:
+            return result
+        record = found.record
+        judged_alike = record.limits == rules.policy.limits
+        if record.full is None and record.outcome in SHARED_FAILURES and judged_alike:
+            work.known = True
+            raise known_failure(record)
+        if found.verdict is not Verdict.REVALIDATE:
+            return None
+        work.found = found._replace(verdict=Verdict.FRESH)  # so it is, however short that holds
+        return await self._found(work, rules, request, info)
 
     def _is_accepted(
         self,
@@ -316,15 +336,7 @@ class Finding(Storing):
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range")
 
 
-def known_failure(record: ImageRecord) -> ImagePipeError:
-    """Return the error that *record* ended with, for a source that is not asked again."""
-    reason = record.reason
-    if record.failed_at:
-        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.failed_at))
-        reason = f"{reason} (not asked again since {when})"
-    for kind in (SourceRejected, DownloadFailed):
-        if record.outcome in kind.codes:
-            error = kind(reason, record.outcome)
-            mark(error, known=True)
-            return error
-    return HookFailed(reason)
+def _times(found: tasks.Found | None) -> tuple[float, ...]:
+    """Return when the source was stored, confirmed and failed, as far as *found* knows."""
+    record = None if found is None else found.record
+    return () if record is None else (record.stored_at, record.checked_at, record.failed_at)

@@ -35,7 +35,7 @@ from scrapy_imgpipe.compat import (
     without_bodies,
 )
 from scrapy_imgpipe.compat.fingerprints import fingerprints_of
-from scrapy_imgpipe.errors import HookFailed, ImagePipeError
+from scrapy_imgpipe.errors import HookFailed, ImagePipeError, Overtaken
 from scrapy_imgpipe.pipeline.asks import Ask, Work
 from scrapy_imgpipe.pipeline.failures import (
     as_scrapys,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.pipeline.hops import Hops
     from scrapy_imgpipe.pipeline.priorities import Priorities
     from scrapy_imgpipe.pipeline.retries import Retries
+    from scrapy_imgpipe.pipeline.sharing import Sharing
     from scrapy_imgpipe.pipeline.turns import Turns
 
 _logger = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ _FIRST = _First()
 #: What :meth:`SourceFlow._fetched` gives where the origin says that nothing has changed.
 _UNCHANGED = {"status": "unchanged"}
 
+#: What it gives where another crawl has the source, and is waited for.
+_ELSEWHERE = {"status": "elsewhere"}
+
 #: What it gives where what came is broken, and may not be if it comes once more.
 _AGAIN = {"status": "again"}
 
@@ -97,6 +101,7 @@ class SourceFlow(Parts):
     hops: Hops
     retries: Retries
     priorities: Priorities
+    sharing: Sharing
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -150,8 +155,10 @@ class SourceFlow(Parts):
         try:
             result = await self._obtain(ask, fingerprint, request, info, item)
             await self._remember(request, ask.outcome, result)
+            self.sharing.give_back(self._work(request))
         except BaseException:  # cancelled: nobody may wait for ever
             self._let_go(self._work(request))
+            self.sharing.give_back(self._work(request))
             ended = HookFailed("The item that asked for it first was given up", "interrupted")
             failure = self._settle(ended, request, info)
             self._cache_result_and_execute_waiters(failure, fingerprint, info)
@@ -177,6 +184,9 @@ class SourceFlow(Parts):
                 if result is _AGAIN:
                     await self.retries.wait(self._work(request))
                     result = None
+                elif result is _ELSEWHERE:
+                    await self.sharing.wait(self._work(request))
+                    result = await self._news(request, info, item)
                 elif result is _UNCHANGED:
                     result = await self._renewed(request, info, item)
                 elif not result:
@@ -233,6 +243,8 @@ class SourceFlow(Parts):
             self._check_store()
             await self.turns.turn_of(ticket)
             self._check_store()
+            if spared := await self._spared(work, request, info, item):
+                return spared, None
             self._modify_media_request(request)
             response = await self._downloaded(request, work)
             downloaded = True
@@ -243,6 +255,9 @@ class SourceFlow(Parts):
             return await ensure_awaitable(
                 call(self.media_downloaded, response, request, info, item=item)
             ), None
+        except Overtaken:
+            await self.sharing.overtaken(work)
+            return _ELSEWHERE, None
         except Exception as caught:  # noqa: BLE001 - the user's hook decides
             error = judged(caught, downloaded=downloaded)
             if await self.retries.may_help(error, response, request, work):
@@ -263,6 +278,15 @@ class SourceFlow(Parts):
             )
             result.raiseException()
         return result, error.with_traceback(None)
+
+    async def _spared(
+        self, work: Work, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> Any:
+        """Return what spares a download, another crawl's doing; None where it is ours to do."""
+        held = work.lease
+        if not await self.sharing.take(work):
+            return _ELSEWHERE
+        return None if work.lease is held else await self._news(request, info, item)
 
     async def _downloaded(self, request: Request, work: Work) -> Response:
         """Return the response to *request*; under conditions, where something is stored of it."""

@@ -38,6 +38,7 @@ from scrapy_imgpipe.pipeline.priorities import Priorities
 from scrapy_imgpipe.pipeline.rendering import Rendering
 from scrapy_imgpipe.pipeline.reporting import Reporting
 from scrapy_imgpipe.pipeline.retries import Retries
+from scrapy_imgpipe.pipeline.sharing import Sharing
 from scrapy_imgpipe.pipeline.turns import Turns
 from scrapy_imgpipe.pipeline.watching import Watching
 from scrapy_imgpipe.store_adapter import FarFilesStore, FileSystemFilesStore
@@ -98,6 +99,9 @@ class ImagesPipeline(Rendering):
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
         report = self.options.report or ""
+        self.sharing: Sharing = Sharing(
+            self._leases(self.knowledge.index), self.workers, crawler.stats
+        )
         self.reporting: Reporting = Reporting.of(crawler, report, self.options.item_key)
         self._measured_by = self.measures
         self._placeholders = tasks.PlaceholderRules(
@@ -127,6 +131,7 @@ class ImagesPipeline(Rendering):
         """End the workers and sum up; a signal, since subclasses own ``close_spider``."""
         await self.reporting.close()
         await self.knowledge.drained()
+        await self.sharing.close()
         index = self.knowledge.index
         await self.workers.close(index.close if index is not None else None)
         self.watching.sum_up()

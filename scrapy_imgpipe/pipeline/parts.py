@@ -44,6 +44,12 @@ class Parts(Asking):
         """Return what is stored of *request*, which has not changed; None to fetch it after all."""
         raise NotImplementedError
 
+    async def _news(
+        self, request: Request, info: MediaPipeline.SpiderInfo, item: Any
+    ) -> FileInfo | None:
+        """Return what another crawl has stored of *request* meanwhile; None for nothing."""
+        raise NotImplementedError
+
     def _conditions(self, request: Request) -> dict[str, str]:
         """Return the headers with which *request* asks only for what has changed."""
         raise NotImplementedError

@@ -22,11 +22,11 @@ def index_path(store_uri: str, *servers: str) -> Path:
     name begins as the store's does, and ends in a digest of all of its address, so that each
     store has its own.
     """
-    place = "\n".join((_place(store_uri), *filter(None, servers)))
     slug = (
         _UNSAFE.sub("-", _place(store_uri).rstrip("/").rpartition("/")[2])[:_MOST_CHARACTERS]
         or "images"
     )
+    place = store_address(store_uri, *servers)
     digest = sha1(place.encode(errors="replace"), usedforsecurity=False).hexdigest()[:8]
     base = (
         Path(project_data_dir()) / "imgpipe"
@@ -34,6 +34,14 @@ def index_path(store_uri: str, *servers: str) -> Path:
         else user_data_path("scrapy-imgpipe", appauthor=False)
     )
     return base / f"{slug}-{digest}.sqlite"
+
+
+def store_address(store_uri: str, *servers: str) -> str:
+    """Return what tells the store at *store_uri*, on one of *servers* if any, from all others.
+
+    It is the same however the store is written, and has no password.
+    """
+    return "\n".join((_place(store_uri), *filter(None, servers)))
 
 
 def _place(store_uri: str) -> str:

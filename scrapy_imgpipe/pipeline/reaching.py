@@ -5,6 +5,7 @@ No requests are sent: wrong settings are found while the crawler starts.
 
 from __future__ import annotations
 
+import functools
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ from scrapy.pipelines.images import ImagesPipeline
 from scrapy_imgpipe import options
 from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.guards import shown_entry, shown_text
-from scrapy_imgpipe.index import Index, SqliteIndex
+from scrapy_imgpipe.index import Index, RedisIndex, SqliteIndex
+from scrapy_imgpipe.index.redis_server import connect, is_url, without_secrets
+from scrapy_imgpipe.leases import Leases
 from scrapy_imgpipe.parsers import BOOLEAN, Parser, parse, whole_number
-from scrapy_imgpipe.pipeline.places import index_path
+from scrapy_imgpipe.pipeline.places import index_path, store_address
 from scrapy_imgpipe.store_adapter import FarFilesStore
 from scrapy_imgpipe.stores import Access
 from scrapy_imgpipe.stores.access import CONNECTIONS
@@ -45,8 +48,21 @@ class Reaching(ImagesPipeline):
             "s3": (access.aws_endpoint_url,),
             "az": (access.azure_account, access.azure_endpoint_url),
         }
-        place = self.options.index or index_path(fspath(store_uri), *servers.get(scheme, ()))
-        return None if place == "off" else SqliteIndex(place)
+        of_store = (fspath(store_uri), *servers.get(scheme, ()))
+        place = self.options.index or index_path(*of_store)
+        if place == "off":
+            return None
+        if isinstance(place, str) and is_url(place):
+            return RedisIndex(place, store_address(*of_store))
+        return SqliteIndex(place)
+
+    def _leases(self, index: Index | None) -> Leases | None:
+        """Return what crawls tell each other by which of them has a source; None for no word."""
+        seconds = self.options.lease_seconds
+        if not isinstance(index, RedisIndex) or not seconds:
+            return None
+        plain = functools.partial(without_secrets, url=index.url)
+        return Leases(functools.partial(connect, index.url), index.prefix, seconds, plain)
 
     def _look_up_setting(self, settings: Settings, name: str) -> tuple[str, object]:
         base = "MediaPipeline" if name.startswith("MEDIA_") else "ImagesPipeline"

@@ -96,7 +96,7 @@ class Rendering(Finding):
         else:
             path = work.path or await self._full_path(request, response, info, item)
             thumbs = await self._thumb_paths(request, response, info, item)
-            source = replace(source, full=path, thumbs=thumbs)
+            source = replace(source, full=path, thumbs=thumbs, lease=work.lease)
             if rules.dedupe or rules.placeholders.urls:
                 content = await self._turn_of_content(body, work, alone=rules.dedupe)
                 source = replace(source, content=content, urls=self._urls_of(content, request))
@@ -107,7 +107,7 @@ class Rendering(Finding):
                 if twin is not None and await self._are_there(twin.files, info):
                     return self._shared(twin, source, work)
             made = await self.workers.render(tasks.keep, body, source, rules)
-        return await self._saved(made, info)
+        return await self._saved(made, info, work.lease)
 
     def _urls_of(self, content: str, request: Request) -> int:
         """Return behind how many URLs of the host this crawl has met *content*, this one too."""
@@ -170,7 +170,7 @@ class Rendering(Finding):
         elif inspect.isasyncgenfunction(self.get_images):
             images = await _drained(hook())
             hook = functools.partial(_same, images)
-        source = tasks.Source(shown_url(request.url))
+        source = tasks.Source(shown_url(request.url), lease=self._work(request).lease)
         path_of = functools.partial(self._path_for_chain, request, response, info, item)
         collect = functools.partial(self._collect, hook, response.body, source, path_of)
         return await self.workers.run_in_line(collect)
@@ -196,7 +196,7 @@ class Rendering(Finding):
         for output in outputs:
             checked(output.path)
         prepared = tasks.prepare(outputs, body, source, rules, began)
-        return prepared if rules.store is None else tasks.save(prepared, rules.store)
+        return prepared if rules.store is None else tasks.save(prepared, rules.store, source.lease)
 
     def _path_for_chain(
         self,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from scrapy.pipelines.media import FileInfo, MediaPipeline
 
+    from scrapy_imgpipe.leases import Lease
     from scrapy_imgpipe.records import Rendition
 
 _logger = logging.getLogger(__name__)
@@ -48,14 +49,19 @@ class Storing(Naming):
     # --- files ---
 
     async def _saved(
-        self, made: tasks.Prepared | tasks.Saved, info: MediaPipeline.SpiderInfo
+        self,
+        made: tasks.Prepared | tasks.Saved,
+        info: MediaPipeline.SpiderInfo,
+        lease: Lease | None,
     ) -> tasks.Saved:
         """Store what was *made*, the full image last, where a worker has not done so."""
         if isinstance(made, tasks.Saved):
             return made
         far = far_store(self.store)
         if far is not None:
-            return await self.workers.run_to_store(tasks.save, made, far)
+            return await self.workers.run_to_store(tasks.save, made, far, lease)
+        if lease is not None:
+            lease.check()
         for output in reversed(made.outputs):
             await self._persist(output, info)
         return made.saved

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
+from scrapy_imgpipe.errors import ImageBroken, Overtaken, SourceRejected, StoreFailed
 from scrapy_imgpipe.imaging import data_mining, measure, render
 from scrapy_imgpipe.records import checksum, stamp
 from scrapy_imgpipe.stores import Linking
@@ -17,6 +17,7 @@ from scrapy_imgpipe.tasks.looking import is_as_recorded
 from scrapy_imgpipe.tasks.outputs import Output, Saved, file_of, output_of, stored_file
 
 if TYPE_CHECKING:
+    from scrapy_imgpipe.leases import Lease
     from scrapy_imgpipe.records import ImageRecord, Rendition
     from scrapy_imgpipe.stores import Stat, Store
     from scrapy_imgpipe.tasks.rules import Rules
@@ -38,6 +39,7 @@ class Source:
         thumbs: path of each thumbnail by name.
         content: MD5 of its bytes, where that is known already.
         urls: how many URLs of its host have had these bytes in this crawl.
+        lease: without which nothing of it may be written.
     """
 
     url: str
@@ -45,6 +47,7 @@ class Source:
     thumbs: Mapping[str, str] = field(default_factory=dict)
     content: str = ""
     urls: int = 0
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def make_and_save(data: bytes, source: Source, rules: Rules) -> Saved:
         SourceRejected: what rendering raises, and ``placeholder``.
         ImageBroken: as rendering.
         StoreFailed: when it could not be written.
+        Overtaken: when another crawl may have it.
     """
     assert rules.store is not None  # noqa: S101 - the pipeline knows
     if rules.dedupe:
@@ -69,7 +73,7 @@ def make_and_save(data: bytes, source: Source, rules: Rules) -> Saved:
         linked = _linked(source, rules)
         if linked is not None:
             return linked
-    return save(keep(data, source, rules), rules.store)
+    return save(keep(data, source, rules), rules.store, source.lease)
 
 
 def check_permission(data: bytes) -> None:
@@ -161,9 +165,16 @@ def _marks(full: Output) -> dict[str, Any]:
     return {name: value for name, value in marks.items() if value}
 
 
-def save(prepared: Prepared, store: Store) -> Saved:
-    """Write all outputs, the full image last: where it is, the others are too."""
+def save(prepared: Prepared, store: Store, lease: Lease | None = None) -> Saved:
+    """Write all outputs, the full image last: where it is, the others are too.
+
+    Raises:
+        StoreFailed: when they could not be written.
+        Overtaken: *lease* has ended.
+    """
     began = time.perf_counter()
+    if lease is not None:
+        lease.check()
     known = _files(prepared.saved)
     files = [file_of(one, file.checksum) for one, file in zip(prepared.outputs, known, strict=True)]
     stats = store.put_all(files[::-1])
@@ -219,8 +230,12 @@ def _linked(source: Source, rules: Rules) -> Saved | None:
     paths.append(source.full)
     files = (*twin.renditions, twin.full)
     try:
+        if source.lease is not None:
+            source.lease.check()
         pairs = [(path, file.path) for path, file in zip(paths, files, strict=True)]
         stats = store.link_all([pair for pair in pairs if pair[0] != pair[1]])
+    except Overtaken:
+        raise
     except StoreFailed:  # too many links, or a file system without: it is written then
         return None
     del stats  # a link has the stat of what it links to

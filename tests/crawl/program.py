@@ -80,6 +80,8 @@ class GallerySpider(scrapy.Spider):
     async def start(self) -> Any:
         for url in TASK["pages"]:
             yield scrapy.Request(url, meta={"allow_offsite": True})
+        for item in TASK.get("items", ()):
+            yield item
 
     def parse(self, response: Any) -> Any:
         yield {"page": response.url, "image_urls": response.css("img::attr(src)").getall()}

@@ -81,6 +81,7 @@ WRONG = {
     "IMGPIPE_PUBLIC_URL_SECONDS": [0, -1, 604_801, "long", 1.5, True],
     "IMGPIPE_CLOSE_ON_STORE_ERRORS": [-1, "never", 1.5, True],
     "IMGPIPE_INDEX": ["", 7, b"index", ["off"]],
+    "IMGPIPE_LEASE_SECONDS": ["soon", -1, "nan", []],
     "IMGPIPE_TRUST_INDEX": ["maybe", 3, {}],
     "IMGPIPE_RETRY_FAILED_AFTER": ["never", -1, True, [1], float("inf")],
     "IMGPIPE_DEDUPE": ["on", True, ["content"]],
@@ -475,6 +476,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
         "IMGPIPE_PROGRESS": "1",
         "IMGPIPE_ALLOW_OFFSITE": "true",
         "IMGPIPE_INDEX": str(tmp_path / "known.sqlite"),
+        "IMGPIPE_LEASE_SECONDS": "12.5",
         "IMGPIPE_TRUST_INDEX": "1",
         "IMGPIPE_RETRY_FAILED_AFTER": "1.5",
         "IMGPIPE_DEDUPE": "CONTENT",
@@ -543,7 +545,7 @@ def test_settings_from_the_command_line_are_text_and_mean_the_same(tmp_path):
     azure = (access.azure_account, access.azure_key, access.azure_sas, access.azure_endpoint_url)
     assert azure == ("account", "a2V5", "?sig=1", "http://127.0.0.1:1/account")
     assert (read.public_url, read.public_url_seconds) == ("https://cdn.example/images", 60)
-    assert read.close_on_store_errors == 7
+    assert (read.close_on_store_errors, read.lease_seconds) == (7, 12.5)
     assert set(as_text) == set(WRONG)
 
 

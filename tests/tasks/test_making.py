@@ -6,16 +6,18 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from scrapy_imgpipe.errors import ImageBroken, SourceRejected, StoreFailed
+from scrapy_imgpipe.errors import ImageBroken, Overtaken, SourceRejected, StoreFailed
 from scrapy_imgpipe.freshness import Policy, Verdict
 from scrapy_imgpipe.imaging import Plan, Variant, exif
 from scrapy_imgpipe.index import SqliteIndex
+from scrapy_imgpipe.leases import Lease
 from scrapy_imgpipe.records import Rendition, checksum, stamp
 from scrapy_imgpipe.stores import FileSystemStore, Stat
 from scrapy_imgpipe.tasks import (
@@ -515,3 +517,20 @@ def test_measures_are_shared_by_equal_bytes(deduping: Place) -> None:
     place.crawl("a", data)
     saved = place.make("b", data)
     assert (saved.files, saved.measured) == (0, {"width": 120, "mode": "RGB"})
+
+
+@pytest.mark.parametrize("dedupe", [False, True])
+def test_what_another_crawl_may_have_is_neither_written_nor_linked(
+    place: Place, dedupe: bool
+) -> None:
+    place, data = place.under(dedupe=dedupe), jpeg()
+    place.crawl("a", data)
+    before = place.files()
+    lease = Lease("b", -inf)
+    source = replace(place.source("b"), lease=lease)
+    with pytest.raises(Overtaken):
+        make_and_save(data, source, place.rules)
+    assert place.files() == before
+    lease.until = inf
+    make_and_save(data, source, place.rules)
+    assert len(place.files()) == 2 * len(before)
