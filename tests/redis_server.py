@@ -64,6 +64,9 @@ class Server:
         with redis.Redis(unix_socket_path=str(self.socket), retry=None) as client:
             until = time.monotonic() + START_SECONDS
             while time.monotonic() < until and self._process and self._process.poll() is None:
+                if not self.socket.exists():  # redis 5 leaves a socket open that does not connect
+                    time.sleep(0.01)
+                    continue
                 try:
                     client.ping()
                 except (redis.AuthenticationError, redis.ResponseError):

@@ -16,6 +16,7 @@ import logging
 import threading
 import time
 from functools import lru_cache
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy_imgpipe.errors import IndexFailed
@@ -31,7 +32,7 @@ from scrapy_imgpipe.index.redis_rows import (
     replaced_by,
     unpacked,
 )
-from scrapy_imgpipe.index.redis_server import connect, shown_server, without_secrets
+from scrapy_imgpipe.index.redis_server import connect, prefix_in, shown_server, without_secrets
 from scrapy_imgpipe.index.referred import Referred
 from scrapy_imgpipe.index.rows import key_of
 
@@ -64,22 +65,25 @@ class RedisIndex:
     Safe for threads, processes and machines at once, and after a fork.
 
     Args:
-        url: of the server, as :func:`~scrapy_imgpipe.index.redis_server.connect` takes it.
-        prefix: of all keys, ``imgpipe:{NAME}:``; a store has its own, on all machines the same.
+        url: of the server, as :func:`~scrapy_imgpipe.index.redis_server.connect` takes it;
+            ``?prefix=NAME`` names the index where machines have one store under several names.
+        store: address of the store that it belongs to, the same on all machines.
         key: of the setting that the URL stands in.
 
     Attributes:
         url: as given, with its password.
-        prefix: as given.
+        prefix: of all keys, ``imgpipe:{...}:``: of a digest of *store*, or the name.
 
     Raises:
         SettingError: the URL cannot be used, or redis is not installed; no network.
     """
 
-    def __init__(self, url: str, prefix: str, key: str = "IMGPIPE_INDEX") -> None:
+    def __init__(self, url: str, store: str, key: str = "IMGPIPE_INDEX") -> None:
         self._client = connect(url, key)
         self.url: str = url
-        self.prefix: str = prefix
+        digest = sha1(store.encode(errors="replace"), usedforsecurity=False).hexdigest()
+        self.prefix: str = f"imgpipe:{{{prefix_in(url) or digest[:16]}}}:"
+        self._store = store
         self._lock = threading.Lock()
         self._away_until: float | None = None
         self._away_reason = ""
@@ -88,7 +92,7 @@ class RedisIndex:
 
     def __reduce__(self) -> tuple[Callable[..., RedisIndex], tuple[Any, ...]]:
         """Let other processes use it too; each keeps it open for all it is sent."""
-        return _kept, (self.url, self.prefix)
+        return _kept, (self.url, self._store)
 
     def __repr__(self) -> str:
         return f"RedisIndex({shown_server(self.url)!r}, prefix={self.prefix!r})"
@@ -273,5 +277,5 @@ def _reason(said: str) -> str:
 
 
 @lru_cache(_KNOWN_INDEXES)
-def _kept(url: str, prefix: str) -> RedisIndex:
-    return RedisIndex(url, prefix)
+def _kept(url: str, store: str) -> RedisIndex:
+    return RedisIndex(url, store)

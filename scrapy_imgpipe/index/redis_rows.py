@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import zlib
 from hashlib import sha1
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scrapy_imgpipe.index.nearness import is_hash
-from scrapy_imgpipe.index.rows import as_row, id_of, key_of, looks_right, record_of
+from scrapy_imgpipe.index.rows import as_row, id_of, key_of, record_of
 
 if TYPE_CHECKING:
     from scrapy_imgpipe.index.protocol import Key
@@ -42,6 +42,15 @@ _COMMON = (
 _WINDOW = -12  # raw, 4 KiB
 _LEVEL, _MEMORY = 6, 5
 
+_NUMBER = (int, float)
+_TEXT_OR_NONE = (str, type(None))
+_KINDS = (
+    *(str, str, str, _TEXT_OR_NONE, int, int, int, _NUMBER, str, str, list, str, str),
+    *(_TEXT_OR_NONE, str, str, _NUMBER, _NUMBER, _NUMBER, str, str, int, int, str, dict),
+)
+_KINDS_OF_FILE = (str, str, int, int, int, _NUMBER, str, str, str)
+_FILES = 10
+
 
 def id_bytes(key: Key) -> bytes:
     """Return the name of a record: 63 bits of a digest of *key*."""
@@ -60,10 +69,10 @@ def packed(record: ImageRecord) -> bytes:
         TypeError: something in it is nothing that JSON has.
         ValueError: as above; a number that is none, or half a character.
     """
-    row = as_row(record)
-    if not looks_right(row):
+    row = as_row(record)[1:]
+    if not _looks_right(row):
         raise TypeError("it has a value of a wrong type")
-    text = json.dumps(row[1:], separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+    text = json.dumps(row, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_COMMON)
     return _head(record) + deflate.compress(text) + deflate.flush()
 
@@ -75,9 +84,8 @@ def unpacked(value: object) -> ImageRecord | None:
     inflate = zlib.decompressobj(_WINDOW, zdict=_COMMON)
     try:
         text = inflate.decompress(value[1 + SIZE * value[0].bit_count() :], MOST_BYTES)
-        row = json.loads(text) if inflate.eof else None
-        _check(row)
-        return record_of([0, *row])  # type: ignore[misc]  # it was looked at
+        row = json.loads(text, parse_constant=_refused)
+        return record_of([0, *row]) if inflate.eof and _looks_right(row) else None
     except (zlib.error, ValueError, TypeError, RecursionError):
         return None
 
@@ -101,3 +109,19 @@ def _head(record: ImageRecord) -> bytes:
     if is_near_able(record):
         flags, parts = flags | _PHASH, parts + bytes.fromhex(record.measured["phash"])
     return bytes([flags]) + parts
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)  # NaN, or Infinity
+
+
+def _looks_right(row: Any) -> bool:
+    return _are(row, _KINDS) and all(_are(file, _KINDS_OF_FILE) for file in row[_FILES])
+
+
+def _are(values: Any, kinds: tuple[Any, ...]) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == len(kinds)
+        and all(map(isinstance, values, kinds))
+    )

@@ -91,7 +91,7 @@ local function unlist(kind, bytes, id)
     local key, field = key_in(kind, bytes), string.sub(bytes, 1, 7)
     local ids = redis.call('HGET', key, field) or ''
     local rest = {}
-    for at = 1, #ids, 8 do
+    for at = 1, #ids - 7, 8 do  -- what is left over is damage
         local one = string.sub(ids, at, at + 7)
         if one ~= id then rest[#rest + 1] = one end
     end
@@ -170,7 +170,7 @@ LISTED = _script("""
 local ids = redis.call('HGET', key_in(ARGV[1], ARGV[2]), string.sub(ARGV[2], 1, 7)) or ''
 local found = {}
 local begin = 8 * tonumber(ARGV[3])
-for at = begin + 1, math.min(#ids, begin + 8 * tonumber(ARGV[4])), 8 do
+for at = begin + 1, math.min(#ids - 7, begin + 8 * tonumber(ARGV[4])), 8 do
     found[#found + 1] = record(string.sub(ids, at, at + 7)) or ''
 end
 return found

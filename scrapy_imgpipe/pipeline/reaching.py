@@ -53,7 +53,8 @@ class Reaching(ImagesPipeline):
         if place == "off":
             return None
         if isinstance(place, str) and is_url(place):
-            return RedisIndex(place, store_address(*of_store))
+            key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_INDEX")
+            return RedisIndex(place, store_address(*of_store), key)
         return SqliteIndex(place)
 
     def _leases(self, index: Index | None) -> Leases | None:

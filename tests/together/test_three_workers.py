@@ -71,14 +71,12 @@ def workers(site: Site, tmp_path: Path, items: list[dict[str, Any]], redis: Serv
     return [started(tmp_path, number, items, redis) for number in range(WORKERS)]
 
 
-def started(folder: Path, number: int, items: list[dict[str, Any]], redis: Server) -> Crawl:
-    return Crawl(
-        folder / f"worker{number}",
-        store=folder / "store",
-        task={"items": items[number::WORKERS]},
-        IMGPIPE_INDEX=redis.url,
-        **SETTINGS,
-    )
+def started(
+    folder: Path, number: int, items: list[dict[str, Any]], redis: Server, **settings: Any
+) -> Crawl:
+    """Start one of three crawls."""
+    settings = {"store": folder / "store", "IMGPIPE_INDEX": redis.url, **SETTINGS, **settings}
+    return Crawl(folder / f"worker{number}", task={"items": items[number::WORKERS]}, **settings)
 
 
 def all_complete(crawled: list[Crawled]) -> bool:
