@@ -137,9 +137,14 @@ class Run:
             raise
 
     def _send(self, source: tuple[int, str, Mapping[str, Any]]) -> None:
-        crawl = self._crawls[_place(source[1], len(self._crawls))]
+        crawl = self._crawl_for(source[1])
         while not crawl.send(source, _SECONDS):
             self._tell()
+
+    def _crawl_for(self, url: str) -> CrawlProcess:
+        if len(self._crawls) == 1:
+            return self._crawls[0]
+        return self._crawls[crawl_of(host_of(url), len(self._crawls))]
 
     def _end(self, finish: Callable[[CrawlProcess], None]) -> None:
         for crawl in self._crawls:
@@ -186,14 +191,15 @@ class Run:
                 self._progress.close()
 
 
-def _place(url: str, places: int) -> int:
-    """Return which of *places* crawls has the host of *url*: one alone asks it."""
-    if places == 1:
-        return 0
+def crawl_of(host: str, crawls: int) -> int:
+    """Return which of *crawls* has *host*: one alone asks it."""
+    return crc32(host.encode(errors="replace")) % crawls
+
+
+def host_of(url: str) -> str:
+    """Return the host of *url* in the one way it is written; empty where it has none."""
     try:
         host = urlsplit(url).hostname or ""
-        if not host.isascii():
-            host = host.encode("idna").decode()  # as its other name
+        return host if host.isascii() else host.encode("idna").decode()  # as its other name
     except ValueError:
-        host = ""
-    return crc32(host.encode(errors="replace")) % places
+        return ""

@@ -36,6 +36,9 @@ _CHUNK_ROWS = 1000
 _CHUNK_CHARACTERS = 1 << 20
 _READ_ROWS = 1000
 
+#: What a part is called, by its number.
+PART_NAME = "part-{:05}.parquet"
+
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 _TEMPORARY = ".part.parquet.tmp"
 
@@ -118,7 +121,7 @@ class ParquetReport:
     def _write_part(self, table: Any) -> None:
         temporary = self._folder / _TEMPORARY
         self._parquet.write_table(table, temporary)  # which removes what it cannot finish
-        temporary.replace(self._folder / f"part-{self._next:05}.parquet")
+        temporary.replace(self._folder / PART_NAME.format(self._next))
         self._next += 1
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from scrapy_imgpipe import fetch_images
 from scrapy_imgpipe.fetching import process
-from scrapy_imgpipe.fetching.run import _place
+from scrapy_imgpipe.fetching.run import crawl_of, host_of
 from scrapy_imgpipe.fetching.settings import complete, shared_out
 from scrapy_imgpipe.pipeline.choosing import pipeline_of
 from tests.crawl.site import Answer, Site
@@ -72,12 +72,11 @@ def test_limits_of_hosts_hold_over_all_processes(tmp_path: Path) -> None:
 
 def test_a_host_has_one_process_however_it_is_written() -> None:
     written = ["http://Bücher.example/a", "https://xn--bcher-kva.EXAMPLE:81/b", "//bücher.example"]
-    assert len({_place(url, 7) for url in written}) == 1
+    assert {host_of(url) for url in written} == {"xn--bcher-kva.example"}
     hosts = [f"http://{number}.example/" for number in range(100)]
-    assert {_place(url, 7) for url in hosts} == {*range(7)}
+    assert {crawl_of(host_of(url), 7) for url in hosts} == {*range(7)}
     odd = ["", "nonsense", "http://[", "http://\ud800/", "http://" + "ü" * 300 + ".example/"]
-    assert {_place(url, 1) for url in odd} == {0}
-    assert all(_place(url, 7) in range(7) for url in odd)
+    assert all(crawl_of(host_of(url), 7) in range(7) for url in odd)
 
 
 def test_the_other_limits_are_shared_out(tmp_path: Path) -> None:
