@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         SourceRejected,
         StoreFailed,
     )
-    from scrapy_imgpipe.fetching.fetch import fetch_images
+    from scrapy_imgpipe.fetch import fetch_images
     from scrapy_imgpipe.imaging import Plan, Variant, hamming, render
     from scrapy_imgpipe.local import process_images
     from scrapy_imgpipe.pipeline import ImagesPipeline
@@ -55,7 +55,7 @@ _HOMES = {
     "SourceRejected": "errors",
     "StoreFailed": "errors",
     "Variant": "imaging",
-    "fetch_images": "fetching.fetch",
+    "fetch_images": "fetch",
     "hamming": "imaging",
     "process_images": "local",
     "render": "imaging",

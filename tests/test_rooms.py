@@ -53,7 +53,9 @@ FLOORS = {
     "local": 5,
     "addon": 6,
     "fetching": 6,
-    "commands": 7,
+    "cluster": 7,
+    "fetch": 8,
+    "commands": 8,
 }
 
 #: Floor 0 is a row of rooms; each may know those before it in this way.
