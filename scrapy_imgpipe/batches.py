@@ -68,6 +68,15 @@ class Batches(Generic[_T]):
             deferred_from_coro(self._run())
 
     async def _run(self) -> None:
+        try:
+            await self._hand_on_all()
+        finally:
+            self._running = False  # also where its event loop has ended: another may follow
+        idle, self._idle = self._idle, []
+        for promise in idle:
+            keep(promise, None)
+
+    async def _hand_on_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             error: Exception | None = None
@@ -82,7 +91,3 @@ class Batches(Generic[_T]):
                     keep(through, None)
                 else:
                     breach(through, error)
-        self._running = False
-        idle, self._idle = self._idle, []
-        for promise in idle:
-            keep(promise, None)

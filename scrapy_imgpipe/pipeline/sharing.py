@@ -6,6 +6,7 @@ Where it cannot be asked, the crawl goes on as if it were alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class Sharing:
         self._renew_at = inf
         self._alone_until = -inf
         self._is_away = self._tends = False
+        self._pause: Promise | None = None
 
     async def take(self, work: Work) -> bool:
         """Return whether the source of *work* is ours to download.
@@ -134,6 +136,8 @@ class Sharing:
             del self._held[name]
             self._wishes.add(_Wish(name, giving=True))
         self._let_go(list(self._awaited))
+        if self._pause is not None:
+            keep(self._pause, None)  # there is nothing left to look after
         await self._wishes.drained()
         self._leases.close()
 
@@ -160,13 +164,15 @@ class Sharing:
     async def _look_after(self) -> None:
         try:
             while self._held or self._awaited:
-                pause = new_promise()
-                call_later(LOOK_SECONDS, keep, pause, None)
-                await pause
+                self._pause = new_promise()
+                call_later(LOOK_SECONDS, keep, self._pause, None)
+                await self._pause
                 if self._awaited:
                     await self._look()
                 if self._held and time.monotonic() >= self._renew_at:
                     await self._renew()
+        except asyncio.CancelledError:  # its event loop has ended
+            return
         finally:
             self._tends = False
 

@@ -519,7 +519,6 @@ def test_a_second_crawl_finds_what_the_first_one_stored(
     urls = [f"http://shop.example/{number}.jpg" for number in range(3)]
     answers = {url: jpeg() for url in urls}
     settings = {"IMAGES_THUMBS": {"small": (50, 50)}, "IMGPIPE_INDEX": shared.url}
-    settings |= {"IMGPIPE_LEASE_SECONDS": 0}  # leases have their own tests
     for status in ("downloaded", "uptodate"):
         with Crawl(tmp_path / "store", answers, **settings) as crawl:
             assert [image["status"] for image in crawl.images(*urls)] == [status] * 3
@@ -532,7 +531,7 @@ def test_a_second_crawl_finds_what_the_first_one_stored(
 def test_a_crawl_goes_on_without_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     urls = [f"http://shop.example/{number}.jpg" for number in range(3)]
     index = f"unix://me:{SECRET_IN_URL}@{tmp_path}/nobody"
-    settings = {"IMGPIPE_INDEX": index, "IMGPIPE_LEASE_SECONDS": 0}
+    settings = {"IMGPIPE_INDEX": index}
     with Crawl(tmp_path / "store", {url: jpeg() for url in urls}, **settings) as crawl:
         assert [image["status"] for image in crawl.images(*urls)] == ["downloaded"] * 3
     (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
