@@ -92,6 +92,8 @@ OUTSIDE = {
     "pipeline": {"scrapy", "twisted", "itemadapter", "PIL", "platformdirs"},
     "addon": {"scrapy"},
     "fetching": {"scrapy", "pandas"},
+    "cluster": {"scrapy"},
+    "fetch": {"scrapy"},
     "commands": {"scrapy"},
 }
 

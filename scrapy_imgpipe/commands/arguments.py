@@ -190,6 +190,12 @@ def _add_fetch(commands: _Commands) -> None:
         help="that share the list by host, where one is not enough (default: 1)",
     )
     command.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        default="",
+        help="of a Dask scheduler whose workers share the list; --report is a folder then",
+    )
+    command.add_argument(
         "--format",
         choices=("files", "webdataset"),
         default="files",

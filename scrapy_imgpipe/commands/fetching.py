@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scrapy_imgpipe.cluster.spread import spread
 from scrapy_imgpipe.commands.failing import failing_outcomes, status_of
 from scrapy_imgpipe.commands.renditions import add_to_settings, rendition_settings
 from scrapy_imgpipe.errors import SettingError
-from scrapy_imgpipe.fetching.fetch import Task, fetch
+from scrapy_imgpipe.fetching.fetch import Fetched, Task, fetch
 from scrapy_imgpipe.fetching.run import Audience
 from scrapy_imgpipe.fetching.settings import complete
 from scrapy_imgpipe.lists import open_list
@@ -54,7 +55,13 @@ def fetch_list(wanted: argparse.Namespace, settings: Settings, console: Console)
     add_to_settings(settings, rendition_settings(wanted))
     report = None if wanted.report is None else Path(wanted.report)
     with open_list(wanted.sources, column=wanted.column) as images:
-        fetched = fetch(images, complete(settings), report, task, Audience(Progress(sys.stderr)))
+        audience = Audience(Progress(sys.stderr))
+        fetched: Fetched
+        if wanted.cluster:
+            address = wanted.cluster
+            fetched = spread(images, complete(settings), report, task, audience, address)
+        else:
+            fetched = fetch(images, complete(settings), report, task, audience)
     if fetched.passed_over:
         console.line(f"Done before: {fetched.passed_over:,} of the list")
     console.line(str(fetched))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -18,7 +18,6 @@ from scrapy_imgpipe.fetching.results import Results
 if TYPE_CHECKING:
     from scrapy_imgpipe.fetching.done import Done
     from scrapy_imgpipe.lists import Line
-    from scrapy_imgpipe.progress import Progress
 
 #: How long one waits before the progress is looked after, in seconds.
 _SECONDS = 0.2
@@ -59,6 +58,27 @@ class Crawls:
     processes: int
 
 
+class Follower(Protocol):
+    """Is told how far a run is, as a :class:`~scrapy_imgpipe.progress.Progress` is."""
+
+    def update(
+        self,
+        done: int,
+        failed: int = 0,
+        bytes_in: int = 0,
+        *,
+        share: float | None = None,
+        waiting: int | None = None,
+    ) -> None:
+        """Take note; a ``KeyboardInterrupt`` asks for the end, a second one for it at once."""
+
+    def wipe(self) -> None:
+        """Make room for a line of text."""
+
+    def close(self) -> None:
+        """Say the last word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Who is told of a run.
@@ -68,7 +88,7 @@ class Audience:
         say: called with each line that crawls print, in a thread.
     """
 
-    progress: Progress | None = None
+    progress: Follower | None = None
     say: Callable[[str], None] = _print
 
 

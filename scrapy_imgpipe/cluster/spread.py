@@ -1,0 +1,319 @@
+"""A list on its way through a cluster: which shard is next, which is done again, what came of all.
+
+Of the shards of one lane, which may have a host in common, one is under way at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import scrapy_imgpipe
+from scrapy_imgpipe.cluster.cutting import Cut, Shard, cut, known_cut
+from scrapy_imgpipe.cluster.engine import Engine
+from scrapy_imgpipe.cluster.parts import Facts, Parts, totals
+from scrapy_imgpipe.cluster.shard import Far, ShardEnd, ShardOrder
+from scrapy_imgpipe.errors import FetchFailed, SettingError
+from scrapy_imgpipe.fetching import settings as of_crawls
+from scrapy_imgpipe.fetching.columns import Looked
+from scrapy_imgpipe.fetching.fetch import Fetched, Task, orders_of, pipeline_for
+from scrapy_imgpipe.fetching.places import FILES
+from scrapy_imgpipe.fetching.results import Results
+from scrapy_imgpipe.parsers import Parser, parse
+from scrapy_imgpipe.report import check_report_path
+
+if TYPE_CHECKING:
+    from scrapy.settings import Settings
+
+    from scrapy_imgpipe.fetching.run import Audience
+    from scrapy_imgpipe.lists import ImageList
+
+#: Where the cut of an unfinished list is, in the folder of the report.
+_CUT = "_shards"
+
+#: How often a shard is begun.
+_MOST_TRIES = 3
+
+#: Shards that may fail in a row before the run ends: then it is not the shards.
+_MOST_FAILED = 10
+
+#: How long one waits before the progress is looked after, in seconds.
+_SECONDS = 0.2
+
+#: Settings that decide what comes of a list; where one has changed, its shards are done again.
+_DECIDING = ("IMAGES_STORE", "IMAGES_THUMBS", "IMGPIPE_FULL", "IMGPIPE_RENDITIONS")
+
+
+class Spread(Fetched):
+    """What became of a list on a cluster.
+
+    Attributes:
+        shards: how many it was cut into.
+        failed_shards: why each has failed, by its number; its lines have no rows.
+    """
+
+    shards: int = 0
+    failed_shards: Mapping[int, str] = {}
+
+
+def _parse_report(value: Any) -> Path:
+    path = Path(value)
+    if path.suffix.lower() != ".parquet" or path.is_file():
+        raise ValueError
+    return path
+
+
+_REPORT = Parser("a folder ending in .parquet, where a cluster has the list,", _parse_report)
+
+
+def spread(  # noqa: PLR0913, PLR0917 - as `fetch`, and where
+    images: ImageList,
+    settings: Settings,
+    report: Path | None,
+    task: Task,
+    audience: Audience,
+    address: str,
+) -> Spread:
+    """As ``fetch``, by the workers of the Dask scheduler at *address*.
+
+    Args:
+        images: the list.
+        settings: of the crawls.
+        report: a folder, which gets a file for each shard.
+        task: what is to be done.
+        audience: that is told of it.
+        address: of the scheduler.
+
+    Raises:
+        SettingError: something cannot be used; nothing has been downloaded.
+        StoreFailed: the report cannot be written.
+        FetchFailed: shards have failed, or the scheduler is gone; the others are done.
+        KeyboardInterrupt: workers give up what is under way.
+    """
+    began = time.monotonic()
+    folder = parse(_REPORT, "report", None if report is None else os.fspath(report))
+    check_report_path(folder, "report")
+    if task.output != FILES or task.processes != 1:
+        raise SettingError("Expected --format files and --processes 1 where a cluster has the list")
+    settings = _named_for_all(settings)
+    built = pipeline_for(settings, task)
+    each = of_crawls.shared_out(settings, built, 1)
+    looked = Looked(images)
+    digests = looked.column(task.verify_hash, "the column of digests")
+    orders = orders_of(each, built, replace(task, verify_hash=digests))
+    what = _what(settings, f"{type(built).__module__}.{type(built).__qualname__}", digests)
+    item_key = str(settings.get("IMGPIPE_ITEM_KEY") or "")
+    spreading = _Spreading(folder, orders, item_key, what, audience)
+    with closing(Engine(address, spreading.hear)) as engine:
+        spreading.cut(images, looked, task.shard_size)
+        spreading.run(engine)
+    return spreading.ended(time.monotonic() - began)
+
+
+def _named_for_all(settings: Settings) -> Settings:
+    """Return *settings* with a store that means the same in every folder."""
+    store = settings.get("IMAGES_STORE")
+    if isinstance(store, str) and store and "://" not in store:
+        settings = settings.copy()
+        settings.set("IMAGES_STORE", str(Path(store).absolute()), "cmdline")
+    return settings
+
+
+def _what(settings: Settings, pipeline: str, digests: str) -> str:
+    """Return what tells this way to do a list from others."""
+    deciding = {name: settings.get(name) for name in _DECIDING}
+    return json.dumps([pipeline, digests, deciding], sort_keys=True, default=str)
+
+
+class _Spreading:
+    """One list on a cluster.
+
+    Args:
+        folder: of the report.
+        orders: for each crawl, and for it once it has died.
+        item_key: column that tells an item from the others in the report.
+        what: that tells this way to do it from others.
+        audience: that is told of it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        orders: tuple[bytes, bytes],
+        item_key: str,
+        what: str,
+        audience: Audience,
+    ) -> None:
+        self._folder = folder
+        self._orders = orders
+        self._item_key = item_key
+        self._what = what
+        self._audience = audience
+        self._parts = Parts(folder)
+        self._before: dict[int, Facts] = {}
+        self._now: dict[int, Facts] = {}
+        self._failed: dict[int, str] = {}
+        self._failed_in_a_row = 0
+        self._far: dict[int, Far] = {}  # of those under way
+        self._tries: Counter[int] = Counter()
+        self._lanes: dict[int, deque[Shard]] = {}
+
+    def cut(self, images: ImageList, looked: Looked, shard_size: int) -> None:
+        """Cut the list, or find it cut; look for shards that are done."""
+        folder = self._folder / _CUT
+        found = known_cut(folder, images.identity, shard_size)
+        if found is not None:
+            self._look_at(found)
+            if len(self._before) == len(found.shards) or found.has_lines():
+                return
+        progress = self._audience.progress
+
+        def tell(_: int) -> None:
+            if progress is not None:
+                progress.update(0, share=images.share)
+
+        self._look_at(cut(looked, folder, images.identity, shard_size, tell))
+
+    def _look_at(self, found: Cut) -> None:
+        self._cut = found
+        self._before = self._parts.known(map(self._name, found.shards))
+
+    def _name(self, shard: Shard) -> str:
+        return sha256(f"{shard.digest} {self._what}".encode()).hexdigest()
+
+    def hear(self, number: int, far: Far) -> None:
+        """Take note of how far a shard is."""
+        if number not in self._now:
+            self._far[number] = far
+
+    def run(self, engine: Engine) -> None:
+        """Do all shards that are not done.
+
+        Raises:
+            FetchFailed: too many have failed in a row, or the scheduler is gone.
+            KeyboardInterrupt: when asked to stop.
+        """
+        for shard in self._cut.shards:
+            if shard.number not in self._before:
+                self._lanes.setdefault(shard.lane, deque()).append(shard)
+        # those that take longest begin first
+        waiting = deque(sorted(self._lanes, key=lambda lane: -_rows_of(self._lanes[lane])))
+        under_way: dict[int, int] = {}  # shard and its lane
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < engine.places + 1:  # one is on its way
+                    lane = waiting.popleft()
+                    shard = self._lanes[lane][0]
+                    under_way[shard.number] = lane
+                    engine.begin(self._order(shard))
+                came = engine.wait(_SECONDS)
+                if came is not None:
+                    lane = under_way.pop(came[0])
+                    self._ended(*came, self._lanes[lane])
+                    if self._lanes[lane]:
+                        waiting.appendleft(lane)
+                self._tell()
+        finally:
+            self._far.clear()
+            self._tell()
+            if self._audience.progress is not None:
+                self._audience.progress.close()
+
+    def _order(self, shard: Shard) -> ShardOrder:
+        self._tries[shard.number] += 1
+        return ShardOrder(
+            shard.number,
+            self._name(shard),
+            self._cut.lines(shard),
+            self._orders,
+            self._item_key,
+            scrapy_imgpipe.__version__,
+        )
+
+    def _ended(self, number: int, end: ShardEnd, lane: deque[Shard]) -> None:
+        """Take what came of the first shard of *lane*; it stays there to be done again."""
+        self._far.pop(number, None)
+        if end.part:
+            self._now[number] = self._parts.put(number, end.part)
+            self._failed_in_a_row = 0
+            lane.popleft()
+            return
+        if self._tries[number] < _MOST_TRIES:
+            self._audience.say(f"Shard {number} is begun again: {end.problem}")
+            return
+        lane.popleft()
+        self._failed[number] = end.problem
+        self._failed_in_a_row += 1
+        self._audience.say(f"Shard {number} has failed: {end.problem}")
+        if self._failed_in_a_row >= _MOST_FAILED:
+            raise FetchFailed(f"{_MOST_FAILED} shards failed in a row: {end.problem}")
+
+    def _tell(self) -> None:
+        if self._audience.progress is None:
+            return
+        far = [*self._far.values()]
+        far += [(facts.rows, facts.failed, facts.bytes_in) for facts in self._now.values()]
+        done, failed, bytes_in = (
+            (sum(column) for column in zip(*far, strict=True))
+            if far
+            else (
+                0,
+                0,
+                0,
+            )
+        )
+        through = sum(facts.rows for facts in self._before.values()) + done
+        self._audience.progress.update(
+            done, failed, bytes_in, share=through / max(self._cut.rows, 1)
+        )
+
+    def ended(self, seconds: float) -> Spread:
+        """Write the summary, and return what came of the list.
+
+        Raises:
+            FetchFailed: shards have failed.
+        """
+        results = Results([], "")
+        for facts in self._now.values():
+            results.outcomes.update(facts.outcomes)
+            results.failed += facts.failed
+            results.bytes_in += facts.bytes_in
+            results.bytes_stored += facts.bytes_stored
+        before = sum(facts.rows for facts in self._before.values())
+        fetched = Spread(results, self._folder, before, seconds)
+        fetched.shards = len(self._cut.shards)
+        fetched.failed_shards = self._failed
+        self._parts.summarise(
+            {
+                "lines": self._cut.rows,
+                "shards": fetched.shards,
+                "shards_finished": len(self._before) + len(self._now),
+                "shards_failed": self._failed,
+                **totals([*self._before.values(), *self._now.values()]),
+                "last_run": {
+                    "seconds": round(seconds, 3),
+                    "images": results.count,
+                    "images_per_second": round(results.count / max(seconds, 1e-3), 1),
+                },
+            }
+        )
+        if self._failed:
+            number, why = next(iter(self._failed.items()))
+            raise FetchFailed(
+                f"{len(self._failed)} of {fetched.shards} shards failed,"
+                f" shard {number} for this: {why} ({fetched})"
+            )
+        self._cut.forget_lines()
+        return fetched
+
+
+def _rows_of(shards: deque[Shard]) -> int:
+    return sum(shard.rows for shard in shards)
