@@ -104,10 +104,14 @@ def is_known_failure(record: ImageRecord, now: float, policy: Policy) -> bool:
     return (
         record.failed_at > 0
         and age < policy.retry_failed_days * SECONDS_PER_DAY
-        and (
-            record.http_status in LASTING_STATUSES  # whatever the limits are
-            or (record.outcome in LASTING_OUTCOMES and record.limits == policy.limits)
-        )
+        and is_lasting(record, policy)
+    )
+
+
+def is_lasting(record: ImageRecord, policy: Policy) -> bool:
+    """Return whether *record* failed for a reason that will be the same tomorrow, and elsewhere."""
+    return record.http_status in LASTING_STATUSES or (  # whatever the limits are
+        record.outcome in LASTING_OUTCOMES and record.limits == policy.limits
     )
 
 

@@ -24,21 +24,30 @@ from scrapy_imgpipe.errors import IndexFailed, Overtaken
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Of each key that is still ours, the end is put off, and 1 returned; one that nobody has is
-# taken again, which is 2; that of another is 0.
+# Of each key that nobody has, or that we have, the end is put off, and 1 returned. One that
+# would never end by itself, as none of ours, gets an end.
+_TAKE = """
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local holder = redis.call('get', key)
+  if not holder or holder == ARGV[1] then
+    redis.call('set', key, ARGV[1], 'px', ARGV[2])
+    answers[i] = 1
+  else
+    if redis.call('pttl', key) == -1 then redis.call('pexpire', key, ARGV[2]) end
+    answers[i] = 0
+  end
+end
+return answers
+"""
+
+# As above, but 2 for what nobody had.
 _RENEW = """
 local answers = {}
 for i, key in ipairs(KEYS) do
   local holder = redis.call('get', key)
-  if holder == ARGV[1] then
-    redis.call('pexpire', key, ARGV[2])
-    answers[i] = 1
-  elseif holder then
-    answers[i] = 0
-  else
-    redis.call('set', key, ARGV[1], 'px', ARGV[2])
-    answers[i] = 2
-  end
+  if holder == ARGV[1] then answers[i] = 1 else answers[i] = holder and 0 or 2 end
+  if answers[i] > 0 then redis.call('set', key, ARGV[1], 'px', ARGV[2]) end
 end
 return answers
 """
@@ -61,8 +70,7 @@ class Lease:
 
     Attributes:
         name: of the source.
-        until: ``time.monotonic()`` up to which nobody else can have it, as all processes
-            of one machine read it; infinity where nobody asks.
+        until: :func:`now` up to which nobody else can have it; infinity where nobody asks.
     """
 
     name: str
@@ -74,7 +82,7 @@ class Lease:
         Raises:
             Overtaken: it may have been lost.
         """
-        late = time.monotonic() - self.until
+        late = now() - self.until
         if late >= 0:
             raise Overtaken(f"Its lease ended {late:.1f} s ago: another crawl may have it")
 
@@ -119,11 +127,11 @@ class Leases:
             if given_back:
                 keys = self._keys(given_back)
                 pipe.eval(_GIVE_BACK, len(keys), *keys, self._token)
-            for key in self._keys(taken):
-                pipe.set(key, self._token, nx=True, px=self._milliseconds)
-                pipe.get(key)
-            holders = pipe.execute()[bool(given_back) :][1::2]
-            return [_text(holder) == self._token for holder in holders]
+            if taken:
+                keys = self._keys(taken)
+                pipe.eval(_TAKE, len(keys), *keys, self._token, self._milliseconds)
+            answers = pipe.execute()
+            return [answer == 1 for answer in answers[-1]] if taken else []
 
         answers: list[bool] = self._asked(ask)
         return answers
@@ -153,6 +161,14 @@ class Leases:
         holders = self._asked(lambda server: server.mget(self._keys(names)))
         return [holder is not None for holder in holders]
 
+    def ping(self) -> None:
+        """Find out whether the server answers.
+
+        Raises:
+            IndexFailed: it does not.
+        """
+        self._asked(lambda server: server.ping())
+
     def close(self) -> None:
         """Let go of the connection; leases that are not given back end by themselves."""
         if self._known is not None:
@@ -177,5 +193,12 @@ class Leases:
         raise IndexFailed(reason)
 
 
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def now() -> float:
+    """Return the time by a clock that all processes of a machine share, in seconds.
+
+    On Linux it goes on while the machine sleeps, as the server's does.
+    """
+    return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)

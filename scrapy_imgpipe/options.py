@@ -27,6 +27,7 @@ from scrapy_imgpipe.values import (
     HEADER_DICT,
     HEADERS,
     HOST_LIST,
+    LEASE_SECONDS,
     MEASURES,
     MEMORY,
     OPT_OUT,
@@ -122,7 +123,7 @@ class Options:
     public_url_seconds: int = _setting("IMGPIPE_PUBLIC_URL_SECONDS", 604_800, whole_number(1, "seconds", 604_800), "How long a signed URL is good, in seconds.")
     close_on_store_errors: int = _setting("IMGPIPE_CLOSE_ON_STORE_ERRORS", 100, whole_number(0, "times"), "How many sources in a row may fail because of the store before the spider is closed; 0 for any number.")
     index: str | None = _setting("IMGPIPE_INDEX", None, PATH, "File in which is kept what is known about every source; the URL of a Redis or Valkey server (`redis://`, `rediss://`, `unix://`), where crawls on other machines fill the same store; or `off`.", "one for each store, in the project's or the user's data directory")
-    lease_seconds: float = _setting("IMGPIPE_LEASE_SECONDS", 30, SECONDS, "With an index on Redis: how long nobody else downloads a source that a crawl was at when it was last heard of, in seconds; 0 for crawls that do not look at each other.")
+    lease_seconds: float = _setting("IMGPIPE_LEASE_SECONDS", 30, LEASE_SECONDS, "With an index on Redis: how long nobody else downloads a source that a crawl was at when it was last heard of, in seconds; 0 for crawls that do not look at each other.")
     trust_index: bool = _setting("IMGPIPE_TRUST_INDEX", False, BOOLEAN, "Believe the index without a question to the store, where that is not the file system.")
     retry_failed_after: float = _setting("IMGPIPE_RETRY_FAILED_AFTER", 0, DAYS, "Days in which a source that failed for a lasting reason is not asked again; 0 always asks.")
     dedupe: str = _setting("IMGPIPE_DEDUPE", "off", one_of("off", "content"), "`content` stores equal bytes once: hard links in the file system, one key elsewhere.")

@@ -90,6 +90,13 @@ def _parse_positive_time(value: Any) -> float:
     return time
 
 
+def _parse_lease(value: Any) -> float:
+    time = _parse_time(value)
+    if 0 < time < 1:
+        raise ValueError
+    return time
+
+
 def _parse_headers(value: Any) -> dict[str, str]:
     if isinstance(value, str):
         value = json.loads(value)
@@ -188,6 +195,7 @@ FORMAT_LIST = Parser("list of Pillow format names", _parse_formats)
 STATUS_LIST = Parser("list of HTTP statuses from 100 to 599", _parse_statuses)
 DAYS = Parser("number of days, 0 or more,", _parse_time)
 SECONDS = Parser("number of seconds, 0 or more,", _parse_time)
+LEASE_SECONDS = Parser("number of seconds, 1 or more, or 0,", _parse_lease)
 POSITIVE_SECONDS = Parser("number of seconds, more than 0,", _parse_positive_time)
 MEMORY = Parser(f"whole number of bytes, 0 or at least {LEAST_MEMORY},", _parse_memory)
 PATH = Parser("path", _parse_path)

@@ -203,6 +203,18 @@ def _let_close(scraper: Any) -> None:
         scraper._check_if_closing()  # noqa: SLF001 - see above
 
 
+def is_closing(crawler: Crawler) -> bool:
+    """Return whether the spider of *crawler* is being closed, which waits for its items."""
+    slot = getattr(crawler.engine, "_slot", None)
+    return slot is not None and slot.closing is not None
+
+
+def takes_requests(crawler: Crawler) -> bool:
+    """Return whether a download may begin: of an engine that has closed, requests end oddly."""
+    slot = getattr(crawler.engine, "_slot", None)
+    return slot is None or slot.closing is None or not slot.closing.called
+
+
 def referrer_policy(settings: BaseSettings) -> ReferrerPolicy:
     """Return what decides which ``Referer`` goes where: the policy of ``REFERRER_POLICY``."""
     return RefererMiddleware(settings).default_policy()

@@ -46,6 +46,9 @@ _logger = logging.getLogger(__name__)
 #: How long all but one call fail at once after the server did not answer, in seconds.
 AWAY_SECONDS: Final = 5.0
 
+#: How long a server that was away may take to show that it is back, in seconds.
+_PROBE_SECONDS = 0.5
+
 #: Records that :meth:`RedisIndex.records` asks for at a time, about.
 _STRIDE = 500
 
@@ -243,9 +246,30 @@ class RedisIndex:
             now = time.monotonic()
             if now >= self._away_until:
                 self._away_until = now + AWAY_SECONDS
-                return
+                tries = True
+            else:
+                tries = False
             reason = self._away_reason
-        raise self._failed(reason)
+        if not tries or not self._is_back():
+            raise self._failed(reason)
+
+    def _is_back(self) -> bool:
+        """Return whether the server answers at once: there may be many behind who asks."""
+        from redis import exceptions  # noqa: PLC0415 - an extra
+
+        client = connect(self.url)
+        client.connection_pool.connection_kwargs.update(
+            socket_connect_timeout=_PROBE_SECONDS, socket_timeout=_PROBE_SECONDS
+        )
+        try:
+            client.ping()
+        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError):
+            return False
+        except exceptions.RedisError:
+            return True  # it says why when it is asked
+        finally:
+            client.close()
+        return True
 
     def _away(self, reason: str) -> IndexFailed:
         with self._lock:

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.guards import shown_entry, shown_url
+from scrapy_imgpipe.records import Outcome
 from scrapy_imgpipe.report import COLUMNS
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 #: What a record function gives under a name that is a column's goes into another one.
 _NAMES = {column.name: f"record_{column.name}" for column in COLUMNS}
+
+
+#: Outcome of a source by the status of its result.
+OUTCOMES = {
+    "downloaded": Outcome.STORED,
+    "cached": Outcome.CACHED,
+    "uptodate": Outcome.UP_TO_DATE,
+    "revalidated": Outcome.REVALIDATED,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +61,7 @@ class Work:
         rendering: seconds.
         storing: seconds.
         lease: without which it may not be downloaded; None where nothing is shared.
+        overtaken: how often what came of it was dropped, for its lease had ended.
     """
 
     fingerprint: str = ""
@@ -74,6 +85,7 @@ class Work:
     rendering: float = 0
     storing: float = 0
     lease: Lease | None = None
+    overtaken: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,6 @@ from scrapy_imgpipe.compat.middlewares import grew_too_large
 from scrapy_imgpipe.errors import (
     DownloadFailed,
     HookFailed,
-    ImageBroken,
     ImagePipeError,
     SourceRejected,
     StoreFailed,
@@ -166,19 +165,13 @@ def one_line(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-#: How a source may have ended for all crawls alike.
-SHARED_FAILURES = frozenset(
-    code for kind in (SourceRejected, DownloadFailed, ImageBroken) for code in kind.codes
-)
-
-
-def known_failure(record: ImageRecord) -> ImagePipeError:
+def known_failure(record: ImageRecord, *, just_now: bool = False) -> ImagePipeError:
     """Return the error that *record* ended with, for a source that is not asked again."""
     reason = record.reason
-    if record.failed_at:
+    if record.failed_at and not just_now:
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.failed_at))
         reason = f"{reason} (not asked again since {when})"
-    for kind in (SourceRejected, DownloadFailed, ImageBroken):
+    for kind in (SourceRejected, DownloadFailed):
         if record.outcome in kind.codes:
             error = kind(reason, record.outcome)
             mark(error, known=True)

@@ -21,10 +21,10 @@ from scrapy_imgpipe import imaging, stats, tasks
 from scrapy_imgpipe.errors import (
     ImageBroken,
 )
-from scrapy_imgpipe.freshness import Verdict, conditional_headers, judge
+from scrapy_imgpipe.freshness import Verdict, conditional_headers, is_lasting, judge
 from scrapy_imgpipe.guards import shown_url
 from scrapy_imgpipe.index import Key
-from scrapy_imgpipe.pipeline.failures import SHARED_FAILURES, error_in, known_failure, one_line
+from scrapy_imgpipe.pipeline.failures import error_in, known_failure, one_line
 from scrapy_imgpipe.pipeline.hooks import is_overridden
 from scrapy_imgpipe.pipeline.knowledge import failed_record, renewed_record, stored_record
 from scrapy_imgpipe.pipeline.log import is_heard, referrer, shown
@@ -111,20 +111,27 @@ class Finding(Storing):
         """Return what another crawl has stored since *request* was looked for; None for nothing.
 
         Raises:
-            ImagePipeError: another crawl has failed at it since.
+            ImagePipeError: another crawl has failed at it since, as this one would.
         """
-        work = self._work(request)
-        known = _times(work.found)
+        work, rules = self._work(request), self._rules()
+        before, was_told = work.found, work.found is not None and not work.found.trouble
+        if work.wanted is None:  # who overrides the look-up has the say
+            return await self._looked_up(request, info, item)
+        record = await self.workers.run_in_batch(tasks.known, work.wanted.key, rules)
+        old = None if before is None else before.record
+        if record is None or (was_told and times(record) == times(old)):
+            return None
         result = await self._looked_up(request, info, item)
-        found, rules = work.found, self._rules()
-        if result or found is None or found.record is None or _times(found) == known:
+        found = work.found
+        if result or not was_told or found is None or found.record is None:
             return result
         record = found.record
-        judged_alike = record.limits == rules.policy.limits
-        if record.full is None and record.outcome in SHARED_FAILURES and judged_alike:
-            work.known = True
-            raise known_failure(record)
-        if found.verdict is not Verdict.REVALIDATE:
+        if record.failed_at != times(old)[-1]:
+            if is_lasting(record, rules.policy):
+                work.known = True
+                raise known_failure(record, just_now=True)
+            return None
+        if found.verdict is Verdict.REFUSE or record.full is None or record.plan != rules.digest:
             return None
         work.found = found._replace(verdict=Verdict.FRESH)  # so it is, however short that holds
         return await self._found(work, rules, request, info)
@@ -336,7 +343,6 @@ class Finding(Storing):
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range")
 
 
-def _times(found: tasks.Found | None) -> tuple[float, ...]:
-    """Return when the source was stored, confirmed and failed, as far as *found* knows."""
-    record = None if found is None else found.record
-    return () if record is None else (record.stored_at, record.checked_at, record.failed_at)
+def times(record: ImageRecord | None) -> tuple[float, float, float]:
+    """Return when the source was stored, confirmed and failed, as far as is known."""
+    return (0, 0, 0) if record is None else (record.stored_at, record.checked_at, record.failed_at)

@@ -31,12 +31,13 @@ from scrapy_imgpipe.compat import (
     FileException,
     lean_failure,
     make_lean,
+    takes_requests,
     translate,
     without_bodies,
 )
 from scrapy_imgpipe.compat.fingerprints import fingerprints_of
 from scrapy_imgpipe.errors import HookFailed, ImagePipeError, Overtaken
-from scrapy_imgpipe.pipeline.asks import Ask, Work
+from scrapy_imgpipe.pipeline.asks import OUTCOMES, Ask, Work
 from scrapy_imgpipe.pipeline.failures import (
     as_scrapys,
     error_in,
@@ -64,13 +65,6 @@ if TYPE_CHECKING:
     from scrapy_imgpipe.pipeline.turns import Turns
 
 _logger = logging.getLogger(__name__)
-
-_OUTCOMES = {
-    "downloaded": Outcome.STORED,
-    "cached": Outcome.CACHED,
-    "uptodate": Outcome.UP_TO_DATE,
-    "revalidated": Outcome.REVALIDATED,
-}
 
 _NOT_MODIFIED = 304
 
@@ -201,7 +195,7 @@ class SourceFlow(Parts):
         except Exception as error:  # noqa: BLE001 - each ends as a failed result
             return self._failed(ask, error, request, info)
         status = result.get("status") if isinstance(result, dict) else None
-        outcome = _OUTCOMES.get(status or "downloaded", Outcome.STORED)
+        outcome = OUTCOMES.get(status or "downloaded", Outcome.STORED)
         ask.outcome = outcome if swallowed is None else outcome_of(swallowed)
         self._watch_store(ask.outcome, written=True)
         return result
@@ -255,10 +249,11 @@ class SourceFlow(Parts):
             return await ensure_awaitable(
                 call(self.media_downloaded, response, request, info, item=item)
             ), None
-        except Overtaken:
-            await self.sharing.overtaken(work)
-            return _ELSEWHERE, None
         except Exception as caught:  # noqa: BLE001 - the user's hook decides
+            self._let_go(work)
+            if isinstance(caught, Overtaken) or self.sharing.is_lost(work):
+                await self.sharing.overtaken(work)
+                return _ELSEWHERE, None
             error = judged(caught, downloaded=downloaded)
             if await self.retries.may_help(error, response, request, work):
                 return _AGAIN, None
@@ -283,10 +278,14 @@ class SourceFlow(Parts):
         self, work: Work, request: Request, info: MediaPipeline.SpiderInfo, item: Any
     ) -> Any:
         """Return what spares a download, another crawl's doing; None where it is ours to do."""
-        held = work.lease
+        held, news = work.lease, None
         if not await self.sharing.take(work):
             return _ELSEWHERE
-        return None if work.lease is held else await self._news(request, info, item)
+        if work.lease is not held:
+            news = await self._news(request, info, item)
+        if not news and not takes_requests(self.crawler):
+            raise HookFailed("The crawl ended before it was downloaded", "interrupted")
+        return news
 
     async def _downloaded(self, request: Request, work: Work) -> Response:
         """Return the response to *request*; under conditions, where something is stored of it."""

@@ -99,9 +99,7 @@ class ImagesPipeline(Rendering):
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
         report = self.options.report or ""
-        self.sharing: Sharing = Sharing(
-            self._leases(self.knowledge.index), self.workers, crawler.stats
-        )
+        self.sharing: Sharing = Sharing(self._leases(self.knowledge.index), self.workers, crawler)
         self.reporting: Reporting = Reporting.of(crawler, report, self.options.item_key)
         self._measured_by = self.measures
         self._placeholders = tasks.PlaceholderRules(

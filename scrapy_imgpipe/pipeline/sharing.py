@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
@@ -18,14 +17,15 @@ from scrapy.utils.defer import deferred_from_coro
 
 from scrapy_imgpipe import stats
 from scrapy_imgpipe.batches import Batches
+from scrapy_imgpipe.compat import is_closing
 from scrapy_imgpipe.errors import HookFailed, IndexFailed
-from scrapy_imgpipe.leases import OURS, Lease
+from scrapy_imgpipe.leases import OURS, OURS_AGAIN, Lease, now
 from scrapy_imgpipe.promises import Promise, keep, new_promise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scrapy.statscollectors import StatsCollector
+    from scrapy.crawler import Crawler
 
     from scrapy_imgpipe.leases import Leases
     from scrapy_imgpipe.pipeline.asks import Work
@@ -49,6 +49,16 @@ RENEWED_AFTER = 1 / 3
 #: After a failure the server is left alone for so long, in seconds.
 ALONE_SECONDS = 5.0
 
+#: Leases that are given back as soon as the server is there again; others end by themselves.
+MOST_OWED = 10_000
+
+
+#: So often what comes of a source is dropped because its lease had ended; then it is kept,
+#: or crawls whose leases are too short would overtake each other without end.
+MOST_OVERTAKEN = 2
+
+_OVER = "The crawl ended before another one that had the source was through"
+
 
 @dataclass(slots=True, eq=False)
 class _Wish:
@@ -57,6 +67,7 @@ class _Wish:
     name: str
     giving: bool = False
     ours: bool = True
+    dropped: bool = False
 
 
 class Sharing:
@@ -65,21 +76,20 @@ class Sharing:
     Args:
         leases: None where nothing is shared.
         workers: that ask the server.
-        collector: of stats.
+        crawler: whose stats count.
     """
 
-    def __init__(
-        self, leases: Leases | None, workers: Workers, collector: StatsCollector | None
-    ) -> None:
+    def __init__(self, leases: Leases | None, workers: Workers, crawler: Crawler) -> None:
         self._leases = leases
         self._workers = workers
-        self._stats = collector
+        self._crawler = crawler
         self._wishes: Batches[_Wish] = Batches(self._exchange, _BATCH)
         self._held: dict[str, Lease] = {}
         self._awaited: dict[str, list[Promise]] = {}
+        self._owed: list[str] = []  # that could not be given back
         self._renew_at = inf
-        self._alone_until = -inf
-        self._is_away = self._tends = False
+        self._ask_at = -inf
+        self._is_away = self._tends = self._is_closed = False
         self._pause: Promise | None = None
 
     async def take(self, work: Work) -> bool:
@@ -87,27 +97,37 @@ class Sharing:
 
         ``work.lease`` is its lease then, and None where nobody can be asked.
         """
-        if self._leases is None or work.lease is not None or self._is_alone():
+        if self._leases is None or work.lease is not None or self._is_away:
             return True
         wish = _Wish(work.fingerprint)
-        began = time.monotonic()
-        await self._wishes.added(wish)
-        if wish.ours and not self._is_alone():
-            lease = Lease(wish.name, began + self._leases.seconds)
+        began = now()
+        try:
+            await self._wishes.added(wish)
+        except BaseException:  # cancelled
+            wish.dropped = True
+            raise
+        if wish.ours and not self._is_away:
+            keeps = work.overtaken >= MOST_OVERTAKEN
+            lease = Lease(wish.name, inf if keeps else began + self._leases.seconds)
             work.lease = self._held[wish.name] = lease
             self._renew_at = min(self._renew_at, began + self._leases.seconds * RENEWED_AFTER)
             self._tend()
         return wish.ours
 
     async def wait(self, work: Work) -> None:
-        """Wait until nobody else has the source of *work*."""
-        if self._is_alone() or work.lease is not None:
-            return
-        free = new_promise()
-        self._awaited.setdefault(work.fingerprint, []).append(free)
-        self._count(stats.AWAITED)
-        self._tend()
-        await free
+        """Wait until nobody else has the source of *work*.
+
+        Raises:
+            HookFailed: ``interrupted``, where the crawl ends.
+        """
+        if not self._is_away and work.lease is None:
+            free = new_promise()
+            self._awaited.setdefault(work.fingerprint, []).append(free)
+            self._count(stats.AWAITED)
+            self._tend()
+            await free
+        if self._is_over():
+            raise HookFailed(self._workers.given_up or _OVER, "interrupted")
 
     def give_back(self, work: Work) -> None:
         """Let others have the source of *work*; safe where it is not ours."""
@@ -115,16 +135,24 @@ class Sharing:
         if lease is not None and self._held.pop(lease.name, None) is not None:
             self._wishes.add(_Wish(lease.name, giving=True))
 
+    @staticmethod
+    def is_lost(work: Work) -> bool:
+        """Return whether somebody else may have the source of *work*, which was ours."""
+        return work.lease is not None and work.lease.until <= now()
+
     async def overtaken(self, work: Work) -> None:
         """Take note that what came of *work* was dropped, for its lease had ended."""
-        lease = work.lease
+        lease, leases = work.lease, self._leases
+        work.overtaken += 1
         self._count(stats.OVERTAKEN)
-        if lease is None or self._leases is None:
+        if lease is None or leases is None:
             return
-        leases = self._leases
+        began = now()
         answers = await self._asked(lambda: leases.renew([lease.name]))
-        if answers == [OURS] or answers is None:
+        if answers == [OURS] or answers is None or work.overtaken >= MOST_OVERTAKEN:
             lease.until = inf  # it took longer than a lease lasts, and would so again
+        elif answers == [OURS_AGAIN]:
+            lease.until = began + leases.seconds
         else:
             self.give_back(work)
 
@@ -132,6 +160,7 @@ class Sharing:
         """Give back what is left, and let go of the connection."""
         if self._leases is None:
             return
+        self._is_closed = True
         for name in list(self._held):
             del self._held[name]
             self._wishes.add(_Wish(name, giving=True))
@@ -146,43 +175,52 @@ class Sharing:
     async def _exchange(self, wishes: Sequence[_Wish]) -> None:
         assert self._leases is not None  # noqa: S101 - nobody wishes then
         leases = self._leases
-        wanted = [wish for wish in wishes if not wish.giving]
+        wanted = [wish for wish in wishes if not wish.giving and not wish.dropped]
         names = [wish.name for wish in wanted]
-        given = [wish.name for wish in wishes if wish.giving]
-        if self._is_alone():
-            return
-        answers = await self._asked(lambda: leases.exchange(names, given))
+        given = [*self._owed, *(wish.name for wish in wishes if wish.giving)]
+        answers = None
+        if not self._is_away:
+            answers = await self._asked(lambda: leases.exchange(names, given))
+        self._owed = [] if answers is not None else given[-MOST_OWED:]
         for wish, ours in zip(wanted, answers or (), strict=False):
             wish.ours = ours
+            if wish.dropped and ours:
+                self._wishes.add(_Wish(wish.name, giving=True))
 
     def _tend(self) -> None:
-        """Have somebody look after leases, as long as any is held or awaited."""
+        """Have somebody look after leases, as long as there is anything to look after."""
         if not self._tends:
             self._tends = True
             deferred_from_coro(self._look_after())
 
     async def _look_after(self) -> None:
         try:
-            while self._held or self._awaited:
+            while (self._held or self._awaited or self._is_away) and not self._is_closed:
                 self._pause = new_promise()
                 call_later(LOOK_SECONDS, keep, self._pause, None)
                 await self._pause
-                if self._awaited:
-                    await self._look()
-                if self._held and time.monotonic() >= self._renew_at:
-                    await self._renew()
+                await self._look()
         except asyncio.CancelledError:  # its event loop has ended
             return
         finally:
             self._tends = False
 
     async def _look(self) -> None:
-        assert self._leases is not None  # noqa: S101 - nobody waits then
-        leases, names = self._leases, list(self._awaited)
-        taken = None if self._is_alone() else await self._asked(lambda: leases.are_taken(names))
-        if taken is not None:
-            names = [name for name, held in zip(names, taken, strict=True) if not held]
-        self._let_go(names)
+        assert self._leases is not None  # noqa: S101 - there is nothing to look after then
+        if self._is_over():
+            self._let_go(list(self._awaited))
+        if self._is_away:
+            if now() >= self._ask_at and not self._is_closed:
+                await self._asked(self._leases.ping)
+            return
+        if self._awaited:
+            leases, names = self._leases, list(self._awaited)
+            taken = await self._asked(lambda: leases.are_taken(names))
+            for name, held in zip(names, taken or (), strict=False):
+                if not held:
+                    self._let_go([name])
+        if self._held and now() >= self._renew_at:
+            await self._renew()
 
     def _let_go(self, names: Sequence[str]) -> None:
         for name in names:
@@ -192,10 +230,8 @@ class Sharing:
     async def _renew(self) -> None:
         assert self._leases is not None  # noqa: S101 - nothing is held then
         leases, held = self._leases, list(self._held.values())
-        began = time.monotonic()
+        began = now()
         self._renew_at = began + leases.seconds * RENEWED_AFTER
-        if self._is_alone():
-            return
         names = [lease.name for lease in held]
         answers = await self._asked(lambda: leases.renew(names))
         for lease, answer in zip(held, answers or (), strict=False):
@@ -219,20 +255,23 @@ class Sharing:
             _logger.info("Downloads are shared with other crawls again")
         return answer
 
-    def _is_alone(self) -> bool:
-        return time.monotonic() < self._alone_until
-
     def _go_on_alone(self, why: str) -> None:
-        self._alone_until = time.monotonic() + ALONE_SECONDS
+        """Let nobody wait for the server, which is asked again now and then by nobody else."""
+        self._ask_at = now() + ALONE_SECONDS
         for lease in self._held.values():
             lease.until = inf
         self._let_go(list(self._awaited))
         if not self._is_away:
             self._is_away = True
+            self._tend()
             _logger.warning(
                 "Other crawls may download the same, until their leases can be seen again: %s", why
             )
 
+    def _is_over(self) -> bool:
+        """Return whether nothing more is to be waited for."""
+        return self._is_closed or bool(self._workers.given_up) or is_closing(self._crawler)
+
     def _count(self, name: str) -> None:
-        if self._stats is not None:
-            self._stats.inc_value(name)
+        if self._crawler.stats is not None:
+            self._crawler.stats.inc_value(name)

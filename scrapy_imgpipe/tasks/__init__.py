@@ -11,6 +11,7 @@ from scrapy_imgpipe.tasks.looking import (
     Wanted,
     are_there,
     found_of,
+    known,
     look_up,
     with_time,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "convert",
     "found_of",
     "keep",
+    "known",
     "look_up",
     "make_and_save",
     "mend",

@@ -259,12 +259,23 @@ def test_one_call_waits_for_who_stands_still(
         assert index.get([key(stored(900))]) == [stored(900)], "no late answer of before"
 
 
-def test_only_one_call_tries_whether_it_is_back(tmp_path: Path) -> None:
-    with closing(RedisIndex(f"unix://{tmp_path}/none", "store")) as index:
-        failure_of(index, READS["count"])
+def test_only_one_call_tries_whether_it_is_back(shared: Server) -> None:
+    with closing(RedisIndex(shared.url, str(uuid4()))) as index:
+        index._away("it was away")
         index._away_until = time.monotonic()
         index._fail_if_away()
-        assert "connect" in failure_of(index, lambda _: index._fail_if_away())
+        assert "it was away" in failure_of(index, lambda _: index._fail_if_away())
+
+
+@POSIX
+def test_who_tries_does_not_wait_for_a_server_that_hangs(tmp_path: Path) -> None:
+    with server(tmp_path) as own, closing(RedisIndex(own.url, "store")) as index:
+        index._away("it was away")
+        index._away_until = time.monotonic()
+        with own.paused():  # else a call would take 5 seconds, and then say something else
+            assert "it was away" in failure_of(index, READS["count"])
+        index._away_until = time.monotonic()
+        assert index.count() == 0
 
 
 # --- what it refuses ---

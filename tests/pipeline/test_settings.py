@@ -81,7 +81,7 @@ WRONG = {
     "IMGPIPE_PUBLIC_URL_SECONDS": [0, -1, 604_801, "long", 1.5, True],
     "IMGPIPE_CLOSE_ON_STORE_ERRORS": [-1, "never", 1.5, True],
     "IMGPIPE_INDEX": ["", 7, b"index", ["off"]],
-    "IMGPIPE_LEASE_SECONDS": ["soon", -1, "nan", []],
+    "IMGPIPE_LEASE_SECONDS": ["soon", -1, 0.5, "nan", []],
     "IMGPIPE_TRUST_INDEX": ["maybe", 3, {}],
     "IMGPIPE_RETRY_FAILED_AFTER": ["never", -1, True, [1], float("inf")],
     "IMGPIPE_DEDUPE": ["on", True, ["content"]],
