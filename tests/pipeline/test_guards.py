@@ -508,6 +508,15 @@ def test_what_came_broken_is_downloaded_once_more(tmp_path, bodies, retries, ask
     assert (row["outcome"], row["attempts"]) == (code, 0)  # nothing reached a real downloader
 
 
+def test_equal_bytes_that_came_broken_hold_up_nobody(tmp_path):
+    urls = [f"{PUBLIC}?{number}" for number in range(3)]
+    bodies = [WHOLE[:4000], WHOLE]
+    settings = {"IMGPIPE_RETRIES": 1, "IMGPIPE_DEDUPE": "content"}
+    with Crawl(tmp_path, {url: in_turn(*bodies) for url in urls}, **settings) as crawl:
+        assert [image["status"] for image in crawl.images(*urls)] == ["downloaded"] * 3
+    assert crawl.stats["imgpipe/retries"] == 3
+
+
 def test_retries_may_be_switched_off_with_scrapys_setting(tmp_path):
     settings = {"IMGPIPE_RETRIES": 2, "RETRY_ENABLED": False}
     with Crawl(tmp_path, {PUBLIC: in_turn(WHOLE[:4000], WHOLE)}, **settings) as crawl:
