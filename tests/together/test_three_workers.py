@@ -138,6 +138,29 @@ def test_a_worker_that_stands_still_is_overtaken_and_writes_nothing_old(
     assert files(tmp_path / "store") == alone
 
 
+def test_a_worker_that_is_cut_off_goes_on_alone(site, tmp_path, items, alone, redis_of_its_own):
+    redis = redis_of_its_own
+    with Redis.from_url(redis.url) as client:
+        client.acl_setuser("lonely", enabled=True, nopass=True, keys="*", categories=["+@all"])
+        site.forget()
+        url = redis.url.replace("unix://", "unix://lonely:x@")
+        cut = started(tmp_path, 0, items, redis, IMGPIPE_INDEX=url)
+        others = [started(tmp_path, number, items, redis) for number in (1, 2)]
+        assert site.wait_for(IMAGES // 3, "g")
+        client.acl_setuser("lonely", enabled=False)
+        client.execute_command("CLIENT KILL USER lonely")
+    crawled = [worker.end() for worker in (cut, *others)]
+    assert [one.code for one in crawled] == [0] * WORKERS
+    assert all_complete(crawled)
+    assert len(crawled[0].lines("Other crawls may download the same")) == 1
+    assert not any(one.lines("Other crawls may download the same") for one in crawled[1:])
+    assert "lonely" not in crawled[0].log
+    asked = site.asked("g")
+    assert len(asked) == IMAGES
+    assert max(asked.values()) <= 2  # those that share do not ask twice
+    assert files(tmp_path / "store") == alone
+
+
 def test_without_redis_they_go_on_say_so_once_and_share_again(
     site, tmp_path, items, alone, redis_of_its_own
 ):
