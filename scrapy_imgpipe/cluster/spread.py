@@ -259,17 +259,9 @@ class _Spreading:
     def _tell(self) -> None:
         if self._audience.progress is None:
             return
-        far = [*self._far.values()]
+        far = [(0, 0, 0), *self._far.values()]
         far += [(facts.rows, facts.failed, facts.bytes_in) for facts in self._now.values()]
-        done, failed, bytes_in = (
-            (sum(column) for column in zip(*far, strict=True))
-            if far
-            else (
-                0,
-                0,
-                0,
-            )
-        )
+        done, failed, bytes_in = (sum(column) for column in zip(*far, strict=True))
         through = sum(facts.rows for facts in self._before.values()) + done
         self._audience.progress.update(
             done, failed, bytes_in, share=through / max(self._cut.rows, 1)
