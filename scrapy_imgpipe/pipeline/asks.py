@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scrapy_imgpipe.leases import Lease
+    from scrapy_imgpipe.records import ImageRecord
     from scrapy_imgpipe.tasks import Found, Saved, Wanted
 
 
@@ -61,6 +62,7 @@ class Work:
         rendering: seconds.
         storing: seconds.
         lease: without which it may not be downloaded; None where nothing is shared.
+        told: what the index knew when it was looked whether it is ours.
         overtaken: how often what came of it was dropped, for its lease had ended.
     """
 
@@ -85,6 +87,7 @@ class Work:
     rendering: float = 0
     storing: float = 0
     lease: Lease | None = None
+    told: ImageRecord | None = None
     overtaken: int = 0
 
 

@@ -99,7 +99,8 @@ class ImagesPipeline(Rendering):
         near = self.options.near_duplicates
         self.knowledge: Knowledge = Knowledge(self._index(store_uri), self.workers, near)
         report = self.options.report or ""
-        self.sharing: Sharing = Sharing(self._leases(self.knowledge.index), self.workers, crawler)
+        index = self.knowledge.index
+        self.sharing: Sharing = Sharing(self._leases(index), index, self.workers, crawler)
         self.reporting: Reporting = Reporting.of(crawler, report, self.options.item_key)
         self._measured_by = self.measures
         self._placeholders = tasks.PlaceholderRules(

@@ -100,11 +100,8 @@ class Rendering(Finding):
             if rules.dedupe or rules.placeholders.urls:
                 content = await self._turn_of_content(body, work, alone=rules.dedupe)
                 source = replace(source, content=content, urls=self._urls_of(content, request))
-            if rules.store is not None and (work.lease is None or rules.dedupe):
+            if rules.store is not None:
                 return await self.workers.render(tasks.make_and_save, body, source, rules)
-            if rules.store is not None:  # written here, where it is known whether the lease holds
-                kept = await self.workers.render(tasks.keep, body, source, rules)
-                return await self.workers.run(tasks.save, kept, rules.store, work.lease)
             if rules.dedupe:
                 twin = await self.workers.run(tasks.twin_of, source, rules)
                 if twin is not None and await self._are_there(twin.files, info):

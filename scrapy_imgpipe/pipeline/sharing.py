@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     from scrapy.crawler import Crawler
 
+    from scrapy_imgpipe.index import Index, Key
     from scrapy_imgpipe.leases import Leases
     from scrapy_imgpipe.pipeline.asks import Work
+    from scrapy_imgpipe.records import ImageRecord
     from scrapy_imgpipe.workers import Workers
 
 _logger = logging.getLogger(__name__)
@@ -65,9 +68,11 @@ class _Wish:
     """A lease that is to be taken, or given back."""
 
     name: str
+    key: Key | None = None
     giving: bool = False
     ours: bool = True
     dropped: bool = False
+    told: ImageRecord | None = None
 
 
 class Sharing:
@@ -75,17 +80,21 @@ class Sharing:
 
     Args:
         leases: None where nothing is shared.
+        index: that crawls share, and is looked into where a lease was.
         workers: that ask the server.
         crawler: whose stats count.
     """
 
-    def __init__(self, leases: Leases | None, workers: Workers, crawler: Crawler) -> None:
+    def __init__(
+        self, leases: Leases | None, index: Index | None, workers: Workers, crawler: Crawler
+    ) -> None:
         self._leases = leases
+        self._index = index
         self._workers = workers
         self._crawler = crawler
         self._wishes: Batches[_Wish] = Batches(self._exchange, _BATCH)
         self._held: dict[str, Lease] = {}
-        self._awaited: dict[str, list[Promise]] = {}
+        self._awaited: dict[str, list[tuple[Work, Promise]]] = {}
         self._owed: list[str] = []  # that could not be given back
         self._renew_at = inf
         self._ask_at = -inf
@@ -95,11 +104,12 @@ class Sharing:
     async def take(self, work: Work) -> bool:
         """Return whether the source of *work* is ours to download.
 
-        ``work.lease`` is its lease then, and None where nobody can be asked.
+        ``work.lease`` is its lease then, and ``work.told`` what the index knows now; both are
+        None where nobody can be asked.
         """
         if self._leases is None or work.lease is not None or self._is_away:
             return True
-        wish = _Wish(work.fingerprint)
+        wish = _Wish(work.fingerprint, _key_of(work))
         began = now()
         try:
             await self._wishes.added(wish)
@@ -111,18 +121,21 @@ class Sharing:
             lease = Lease(wish.name, inf if keeps else began + self._leases.seconds)
             work.lease = self._held[wish.name] = lease
             self._renew_at = min(self._renew_at, began + self._leases.seconds * RENEWED_AFTER)
+            work.told = wish.told
             self._tend()
         return wish.ours
 
     async def wait(self, work: Work) -> None:
-        """Wait until nobody else has the source of *work*.
+        """Wait until nobody else has the source of *work*; ``work.told`` is as for :meth:`take`.
 
         Raises:
             HookFailed: ``interrupted``, where the crawl ends.
         """
+        if work.lease is None:
+            work.told = None
         if not self._is_away and work.lease is None:
             free = new_promise()
-            self._awaited.setdefault(work.fingerprint, []).append(free)
+            self._awaited.setdefault(work.fingerprint, []).append((work, free))
             self._count(stats.AWAITED)
             self._tend()
             await free
@@ -147,11 +160,12 @@ class Sharing:
         self._count(stats.OVERTAKEN)
         if lease is None or leases is None:
             return
-        began = now()
-        answers = await self._asked(lambda: leases.renew([lease.name]))
-        if answers == [OURS] or answers is None or work.overtaken >= MOST_OVERTAKEN:
+        key, began = _key_of(work), now()
+        answers = await self._asked(lambda: self._with_records(leases.renew([lease.name]), [key]))
+        answer, work.told = answers[0] if answers else (OURS, None)
+        if answer == OURS or work.overtaken >= MOST_OVERTAKEN:
             lease.until = inf  # it took longer than a lease lasts, and would so again
-        elif answers == [OURS_AGAIN]:
+        elif answer == OURS_AGAIN:
             lease.until = began + leases.seconds
         else:
             self.give_back(work)
@@ -177,15 +191,36 @@ class Sharing:
         leases = self._leases
         wanted = [wish for wish in wishes if not wish.giving and not wish.dropped]
         names = [wish.name for wish in wanted]
+        keys = [wish.key for wish in wanted]
         given = [*self._owed, *(wish.name for wish in wishes if wish.giving)]
         answers = None
         if not self._is_away:
-            answers = await self._asked(lambda: leases.exchange(names, given))
+            answers = await self._asked(
+                lambda: self._with_records(leases.exchange(names, given), keys)
+            )
         self._owed = [] if answers is not None else given[-MOST_OWED:]
-        for wish, ours in zip(wanted, answers or (), strict=False):
-            wish.ours = ours
+        for wish, (ours, told) in zip(wanted, answers or (), strict=False):
+            wish.ours, wish.told = ours, told
             if wish.dropped and ours:
                 self._wishes.add(_Wish(wish.name, giving=True))
+
+    def _with_records(
+        self, answers: Sequence[_T], keys: Sequence[Key | None]
+    ) -> list[tuple[_T, ImageRecord | None]]:
+        """Return *answers*, each with what the index knows of its key; in the thread that asks.
+
+        That is looked for where an answer is true, and there is a key.
+        """
+        pairs = list(zip(answers, keys, strict=True))
+        sought = [key for answer, key in pairs if answer and key is not None]
+        records: Sequence[ImageRecord | None] = [None] * len(sought)
+        if self._index is not None and sought:
+            with suppress(IndexFailed):
+                records = self._index.get(sought)
+        known = dict(zip(sought, records, strict=True))
+        return [
+            (answer, known[key] if answer and key is not None else None) for answer, key in pairs
+        ]
 
     def _tend(self) -> None:
         """Have somebody look after leases, as long as there is anything to look after."""
@@ -215,16 +250,20 @@ class Sharing:
             return
         if self._awaited:
             leases, names = self._leases, list(self._awaited)
-            taken = await self._asked(lambda: leases.are_taken(names))
-            for name, held in zip(names, taken or (), strict=False):
-                if not held:
-                    self._let_go([name])
+            keys = [_key_of(self._awaited[name][0][0]) for name in names]
+            free = await self._asked(
+                lambda: self._with_records([not taken for taken in leases.are_taken(names)], keys)
+            )
+            for name, (is_free, told) in zip(names, free or (), strict=False):
+                if is_free:
+                    self._let_go([name], told)
         if self._held and now() >= self._renew_at:
             await self._renew()
 
-    def _let_go(self, names: Sequence[str]) -> None:
+    def _let_go(self, names: Sequence[str], told: ImageRecord | None = None) -> None:
         for name in names:
-            for promise in self._awaited.pop(name, ()):
+            for work, promise in self._awaited.pop(name, ()):
+                work.told = told
                 keep(promise, None)
 
     async def _renew(self) -> None:
@@ -275,3 +314,8 @@ class Sharing:
     def _count(self, name: str) -> None:
         if self._crawler.stats is not None:
             self._crawler.stats.inc_value(name)
+
+
+def _key_of(work: Work) -> Key | None:
+    """Return what the index knows the source of *work* by; None where it is not to be asked."""
+    return None if work.wanted is None else work.wanted.key

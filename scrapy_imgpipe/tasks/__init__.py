@@ -11,7 +11,6 @@ from scrapy_imgpipe.tasks.looking import (
     Wanted,
     are_there,
     found_of,
-    known,
     look_up,
     with_time,
 )
@@ -59,7 +58,6 @@ __all__ = [
     "convert",
     "found_of",
     "keep",
-    "known",
     "look_up",
     "make_and_save",
     "mend",

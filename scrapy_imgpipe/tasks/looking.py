@@ -96,16 +96,6 @@ def look_up(sought: Sequence[Wanted], rules: Rules) -> list[Found | Exception]:
     return found
 
 
-def known(sought: Sequence[Key], rules: Rules) -> list[ImageRecord | None]:
-    """Return what the index knows of each of *sought*, and nothing where it cannot be asked."""
-    if rules.index is None:
-        return [None] * len(sought)
-    try:
-        return rules.index.get(sought)
-    except IndexFailed:
-        return [None] * len(sought)
-
-
 def _with_kind(found: Found, wanted: Wanted, rules: Rules) -> Found:
     """Say which kind of placeholder is there by the rules of today, and refuse it if asked to."""
     record = found.record
