@@ -17,14 +17,14 @@ from scrapy.pipelines.images import ImagesPipeline
 from scrapy_imgpipe import options
 from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.guards import shown_entry, shown_text
-from scrapy_imgpipe.index import Index, RedisIndex, SqliteIndex
-from scrapy_imgpipe.index.redis_server import connect, is_url, without_secrets
+from scrapy_imgpipe.index import Index, RedisIndex, index_at, store_address
+from scrapy_imgpipe.index.redis_server import connect, without_secrets
 from scrapy_imgpipe.leases import Leases
 from scrapy_imgpipe.parsers import BOOLEAN, Parser, parse, whole_number
-from scrapy_imgpipe.pipeline.places import index_path, store_address
+from scrapy_imgpipe.pipeline.places import index_path
 from scrapy_imgpipe.store_adapter import FarFilesStore
 from scrapy_imgpipe.stores import Access
-from scrapy_imgpipe.stores.access import CONNECTIONS
+from scrapy_imgpipe.stores.access import CONNECTIONS, servers_of
 
 if TYPE_CHECKING:
     from scrapy.pipelines.files import FilesStoreProtocol
@@ -42,20 +42,11 @@ class Reaching(ImagesPipeline):
 
     def _index(self, store_uri: str | PathLike[str]) -> Index | None:
         """Return the index of the store; it is opened when it is first asked."""
-        access, scheme = self.access, urlsplit(fspath(store_uri)).scheme
-        # buckets of one name are others on another server
-        servers = {
-            "s3": (access.aws_endpoint_url,),
-            "az": (access.azure_account, access.azure_endpoint_url),
-        }
-        of_store = (fspath(store_uri), *servers.get(scheme, ()))
-        place = self.options.index or index_path(*of_store)
-        if place == "off":
-            return None
-        if isinstance(place, str) and is_url(place):
-            key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_INDEX")
-            return RedisIndex(place, store_address(*of_store), key)
-        return SqliteIndex(place)
+        uri = fspath(store_uri)
+        servers = servers_of(uri, self.access)
+        key, _ = self._look_up_setting(self.crawler.settings, "IMGPIPE_INDEX")
+        place = self.options.index or index_path(uri, *servers)
+        return index_at(place, store_address(uri, *servers), key)
 
     def _leases(self, index: Index | None) -> Leases | None:
         """Return what crawls tell each other by which of them has a source; None for no word."""

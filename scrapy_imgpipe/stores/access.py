@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from scrapy_imgpipe.errors import SettingError
 from scrapy_imgpipe.values import HEADERS
@@ -87,3 +88,12 @@ class Access:
                 f"Expected one of {', '.join(CLIENTS)} for IMGPIPE_OBJECT_STORE but received"
                 f" {self.object_store!r} of type {type(self.object_store).__name__}"
             )
+
+
+def servers_of(uri: str, access: Access) -> tuple[str, ...]:
+    """Return on which servers the store at *uri* is: buckets of one name are others elsewhere."""
+    servers = {
+        "s3": (access.aws_endpoint_url,),
+        "az": (access.azure_account, access.azure_endpoint_url),
+    }
+    return tuple(filter(None, servers.get(urlsplit(uri).scheme, ())))

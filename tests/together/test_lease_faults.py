@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis import Redis
 
-from scrapy_imgpipe.index import RedisIndex
-from scrapy_imgpipe.pipeline.places import store_address
+from scrapy_imgpipe.index import RedisIndex, store_address
 from tests.crawl.crawls import Crawl
 from tests.crawl.site import Answer
 from tests.pictures import jpeg
