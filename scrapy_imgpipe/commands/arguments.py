@@ -223,6 +223,7 @@ def _add_import(commands: _Commands) -> None:
         default=[],
         help="items of earlier crawls (.jsonl, .jl, .json or .csv), for the URLs of the images",
     )
+    _add_exclude(command)
     _add_place(command)
 
 
@@ -252,7 +253,18 @@ def _add_prune(commands: _Commands) -> None:
         default="1",
         help="only files that are older (default: 1); a crawl may be writing the others",
     )
+    _add_exclude(command)
     _add_place(command)
+
+
+def _add_exclude(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--exclude",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="of the store, that is somebody else's and left alone; as often as needed",
+    )
 
 
 def _add_render(commands: _Commands) -> None:

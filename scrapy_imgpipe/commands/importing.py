@@ -76,7 +76,7 @@ def _paths(place: Place, known: Known) -> Iterator[tuple[str, About]]:
     paths = (
         path
         for path in place.store.list()
-        if not path.startswith(_THUMBS) and not place.is_ours(path)
+        if not path.startswith(_THUMBS) and not place.is_left_alone(path)
     )
     for some in chunks(paths, _PATHS):
         yield from known.about(some)

@@ -46,6 +46,7 @@ class Place:
         index: what it knows of them.
         others: digests of what other pipelines of the project make, which may use the
             same store.
+        excluded: folders of the store that are somebody else's, as ``uploads/``.
     """
 
     pipeline: ImagesPipeline
@@ -53,6 +54,7 @@ class Place:
     store: Store
     index: Index
     others: frozenset[str] = frozenset()
+    excluded: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pipeline: ImagesPipeline, others: frozenset[str] = frozenset()) -> Place:
@@ -84,8 +86,10 @@ class Place:
         far = self.rules.gives_back
         return pipeline.access.connections if far else pipeline.options.most_workers
 
-    def is_ours(self, path: str) -> bool:
-        """Return whether *path* in the store is a file of the index, and no image's."""
+    def is_left_alone(self, path: str) -> bool:
+        """Return whether *path* in the store is a file of the index, or of somebody else."""
+        if path.startswith(self.excluded):
+            return True
         index = getattr(self.index, "path", None)
         base = getattr(self.store, "base", None)
         if index is None or base is None:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from scrapy.utils.log import configure_logging
@@ -112,6 +113,9 @@ def _run_at_place(wanted: argparse.Namespace, settings: Settings, console: Conso
     age = parse(DAYS, "--min-age", wanted.min_age) if wanted.command == "prune" else 0
     _name_store(wanted, settings)
     place = place_of(settings, wanted.pipeline)
+    if wanted.command != "verify":
+        folders = [folder.strip("/") for folder in wanted.exclude]
+        place = replace(place, excluded=tuple(f"{folder}/" for folder in folders if folder))
     with closing(place.index):
         if wanted.command == "import":
             return import_store(place, console, wanted.items)

@@ -93,7 +93,7 @@ def _unknown(
         console.seen(len(paths))
         tally["all"] += len(paths)
         known = place.index.refers_to(paths)
-        unknown = [path for path in paths if path not in known and not place.is_ours(path)]
+        unknown = [path for path in paths if path not in known and not place.is_left_alone(path)]
         if unknown:
             # Damage in its file is found while it is read, and then the index is begun anew.
             require_records(place)

@@ -175,6 +175,17 @@ def test_a_store_outside_of_a_project(imgpipe, store, tmp_path):
     )
 
 
+def test_folders_of_somebody_else_are_left_alone(imgpipe, store):
+    for path in ("uploads/a/b.jpg", "jobs/c.json", "uploads.jpg"):
+        (store / path).parent.mkdir(parents=True, exist_ok=True)
+        (store / path).write_bytes(jpeg())
+    excluded = ("--exclude", "uploads", "--exclude", "/jobs/", "--store", store)
+    assert imgpipe("import", *excluded)[:2] == (0, "2 images: 2 new\n")  # uploads.jpg is in none
+    status, out, _ = imgpipe("prune", "--min-age", "0", "--delete", *excluded)
+    assert (status, out.splitlines()[-1].split(", ")[0]) == (0, "2 of 6 files")  # thumbnails
+    assert {path.name for path in store.rglob("*.*")} > {"b.jpg", "c.json", "uploads.jpg"}
+
+
 def test_fast_reads_no_file(imgpipe, store, tmp_path):
     path = store / image_path(A)
     stat = path.stat()
