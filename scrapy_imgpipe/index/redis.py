@@ -228,7 +228,7 @@ class RedisIndex:
         except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
             failed = self._away(str(error) or type(error).__name__)
         except exceptions.RedisError as error:
-            failed = self._failed(_reason(str(error)))
+            failed = self._failed(_reason(error))
         else:
             self._away_until = None
             return answer
@@ -294,8 +294,13 @@ class RedisIndex:
         return IndexFailed(f"Could not use the index {shown_server(self.url)!r}: {plain}")
 
 
-def _reason(said: str) -> str:
-    """Return what the server *said*, in our words where that was our script's."""
+def _reason(error: Exception) -> str:
+    """Return what the server said, in our words where it needs them."""
+    from redis import exceptions  # noqa: PLC0415 - an extra
+
+    if isinstance(error, exceptions.MovedError):
+        return f"its keys are on another node of the cluster, {error.host}:{error.port}: name that"
+    said = str(error)
     _, is_ours, version = said.partition(scripts.OTHER_VERSION)
     return f"it has version {version}, this package knows {scripts.VERSION}" if is_ours else said
 
