@@ -6,8 +6,9 @@ The one file that knows ``distributed``, which is imported when it is needed.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from pkgutil import resolve_name
 from queue import Empty, SimpleQueue
@@ -15,7 +16,14 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import scrapy_imgpipe
-from scrapy_imgpipe.cluster.shard import Bench, Far, ShardEnd, ShardOrder, fetch_shard
+from scrapy_imgpipe.cluster.shard import (
+    GRACE_SECONDS,
+    Bench,
+    Far,
+    ShardEnd,
+    ShardOrder,
+    fetch_shard,
+)
 from scrapy_imgpipe.errors import FetchFailed, SettingError
 
 _INSTALL = "pip install scrapy-imgpipe[cluster]"
@@ -25,6 +33,9 @@ _PATIENCE_SECONDS = 10
 
 #: Between two words of a worker about how far a shard is, in seconds.
 _TOLD_SECONDS = 1.0
+
+#: How often one who waits looks whether that is still wanted, in seconds.
+_LOOK_SECONDS = 0.1
 
 #: For how long the number of places is believed, in seconds.
 _PLACES_SECONDS = 5.0
@@ -38,6 +49,11 @@ def _distributed() -> Any:
         return import_module("distributed")
     except ImportError as error:
         raise SettingError(f"distributed is needed for --cluster: {_INSTALL}") from error
+
+
+def _gone() -> tuple[type[Exception], ...]:
+    """Return what is raised where the scheduler is gone."""
+    return OSError, TimeoutError, _distributed().client.FutureCancelledError
 
 
 def _not(_: logging.LogRecord) -> bool:
@@ -65,7 +81,10 @@ class Engine:
         # what goes wrong is told in one sentence, and not as a traceback
         self._log = logging.getLogger("distributed.client")
         self._log.addFilter(_not)
-        self._places, self._asked = 0, float("-inf")
+        self._workers: Mapping[str, int] = {}  # and their threads, as of late
+        self._asked = float("-inf")
+        self._unfit: set[str] = set()
+        self._bound: dict[int, tuple[ShardOrder, frozenset[str]]] = {}  # to some workers
         try:
             self._client = distributed.Client(
                 address, timeout=_PATIENCE_SECONDS, set_as_default=False
@@ -90,8 +109,10 @@ class Engine:
             self._client.wait_for_workers(1, timeout=_PATIENCE_SECONDS)
         except TimeoutError:
             raise SettingError(f"The cluster at {self._address} has no workers") from None
-        name = f"{scrapy_imgpipe.__name__}:__version__"
-        versions: Mapping[str, Any] = self._client.run(resolve_name, name, on_error="return")
+        try:
+            versions = self._versions(_PATIENCE_SECONDS)
+        except TimeoutError:
+            raise SettingError(f"{self._silent()} does not answer") from None
         for worker, version in versions.items():
             if isinstance(version, Exception):
                 raise SettingError(f"{worker} cannot import scrapy-imgpipe: {version}")
@@ -100,24 +121,68 @@ class Engine:
                     f"{worker} has scrapy-imgpipe {version}, and not {scrapy_imgpipe.__version__}"
                 )
 
+    def _versions(self, seconds: float, workers: list[str] | None = None) -> Mapping[str, Any]:
+        """Return which version of this package each worker has, or why it has none."""
+        name = f"{scrapy_imgpipe.__name__}:__version__"
+        told = {"workers": workers, "on_error": "return", "callback_timeout": seconds}
+        versions: Mapping[str, Any] = self._client.run(resolve_name, name, **told)
+        return versions
+
+    def _silent(self) -> str:
+        """Return the name of a worker that does not answer, or that of them all."""
+        for worker in self._client.scheduler_info(n_workers=-1)["workers"]:
+            try:
+                self._versions(1, [worker])
+            except TimeoutError:
+                return str(worker)
+        return f"The cluster at {self._address}"
+
     @property
     def places(self) -> int:
-        """How many shards can be done at a time, as of late; 1 where nobody can tell."""
+        """How many shards can be done at a time, as of late.
+
+        Raises:
+            FetchFailed: the scheduler is gone.
+        """
+        return sum(self._fit().values())
+
+    def _fit(self) -> Mapping[str, int]:
         now = time.monotonic()
         if now - self._asked > _PLACES_SECONDS:
             self._asked = now
-            self._places = sum(self._client.nthreads().values())
-        return max(self._places, 1)
+            try:
+                self._workers = self._client.nthreads()
+            except _gone():
+                raise self._lost() from None
+            self._set_free()
+        return {name: n for name, n in self._workers.items() if name not in self._unfit}
 
-    def begin(self, order: ShardOrder) -> None:
-        """Have a shard done somewhere."""
+    def _set_free(self) -> None:
+        """Begin anew what is bound to workers that are all gone."""
+        for order, workers in list(self._bound.values()):
+            if workers.isdisjoint(self._workers):
+                self._tasks[order.number].release()
+                self.begin(order)
+
+    def leave_out(self, worker: str) -> None:
+        """Begin no more shards on *worker*, as long as there is another one."""
+        self._unfit.add(worker)
+
+    def begin(self, order: ShardOrder, but: Collection[str] = ()) -> None:
+        """Have a shard done somewhere, if possible not on a worker out of *but*."""
         self._tries += 1
+        # others could not even steal it
+        workers = [name for name in self._fit() if name not in but] if but or self._unfit else []
+        self._bound.pop(order.number, None)
+        if workers:
+            self._bound[order.number] = order, frozenset(workers)
         task = self._client.submit(
             do_shard,
             order,
             self._topic,
             key=f"{self._topic}-{order.number}-{self._tries}",
             pure=False,
+            workers=workers or None,
         )
         self._tasks[order.number] = task
         task.add_done_callback(lambda _: self._ended.put((order.number, task)))
@@ -133,17 +198,22 @@ class Engine:
         except Empty:
             self._check_scheduler()
             return None
-        status = task.status
+        if self._tasks.get(number) is not task:
+            return None  # it was begun anew
+        status: str = task.status
         if status not in {"finished", "error"}:  # nobody but us cancels
             raise self._lost()
         del self._tasks[number]
+        self._bound.pop(number, None)
         try:
             if status == "error":
                 error = task.exception()
                 return number, ShardEnd(problem=f"{type(error).__name__}: {error}")
             return number, task.result()
-        except (OSError, TimeoutError, import_module("distributed").client.FutureCancelledError):
+        except _gone():
             raise self._lost() from None
+        except Exception as error:  # noqa: BLE001 - its worker died when it had ended
+            return number, ShardEnd(problem=f"{type(error).__name__}: {error}")
         finally:
             task.release()
 
@@ -173,7 +243,8 @@ def do_shard(order: ShardOrder, topic: str) -> ShardEnd:
         order: what is to be done.
         topic: where the worker says how far it is.
     """
-    worker = _distributed().get_worker()
+    distributed = _distributed()
+    worker = distributed.get_worker()
     key = worker.get_current_task()
     told = time.monotonic()
 
@@ -189,5 +260,18 @@ def do_shard(order: ShardOrder, topic: str) -> ShardEnd:
             told = now
             worker.log_event(topic, (order.number, far))
 
-    threads = worker.state.nthreads
-    return fetch_shard(order, Bench(str(worker.address), threads, is_wanted, tell))
+    begun = [topic, str(key)]
+    asked = worker.scheduler
+    if distributed.utils.sync(worker.loop, asked.get_metadata, keys=begun, default=False):
+        # who had it has died: its crawl, which asks the same hosts, ends meanwhile
+        _wait(GRACE_SECONDS, is_wanted)
+    distributed.utils.sync(worker.loop, asked.set_metadata, keys=begun, value=True)
+    threads, folder = worker.state.nthreads, worker.local_directory
+    return fetch_shard(order, Bench(str(worker.address), threads, is_wanted, tell, folder))
+
+
+def _wait(seconds: float, is_wanted: Callable[[], bool]) -> None:
+    """Wait, unless nobody wants what is waited for any more."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and is_wanted():
+        threading.Event().wait(_LOOK_SECONDS)

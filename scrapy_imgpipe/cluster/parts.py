@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scrapy_imgpipe.errors import StoreFailed
+from scrapy_imgpipe.errors import SettingError, StoreFailed
 from scrapy_imgpipe.report.optional import pyarrow
 from scrapy_imgpipe.report.parquet_files import PART_NAME, parts_of
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _KEY = b"scrapy_imgpipe"
 
 _SUMMARY = "summary.json"
+_LOCK = ".lock"
 _TEMPORARY = ".shard.parquet.tmp"
 
 
@@ -73,8 +75,10 @@ def packed_part(report: Path, facts: Facts) -> bytes:
     """
     arrow, parquet = pyarrow()
     tables = [parquet.read_table(part) for part in parts_of(report)]
-    table = arrow.concat_tables(tables, promote_options="default").sort_by("line")
-    table = table.replace_schema_metadata({_KEY: json.dumps(asdict(facts))})
+    table = arrow.concat_tables(tables, promote_options="default")
+    lines = table["line"].to_pylist()  # numbers as text
+    order = sorted(range(len(lines)), key=lambda row: int(lines[row]))
+    table = table.take(order).replace_schema_metadata({_KEY: json.dumps(asdict(facts))})
     sink = arrow.BufferOutputStream()
     parquet.write_table(table, sink)
     packed: bytes = sink.getvalue().to_pybytes()
@@ -82,47 +86,95 @@ def packed_part(report: Path, facts: Facts) -> bytes:
 
 
 class Parts:
-    """The folder of a report.
+    """The folder of a report, which nobody else has until it is closed.
 
     Args:
         folder: made when it is not there.
 
+    Attributes:
+        folder: as given.
+
     Raises:
-        StoreFailed: it cannot be.
+        SettingError: another run has it.
+        StoreFailed: it cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder: Path = folder
         self._arrow, self._parquet = pyarrow()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._failed("make", error) from None
+        self._lock = self._locked()
+
+    def _locked(self) -> sqlite3.Connection:
+        """Return what keeps others out, until it is closed or its process is gone.
+
+        A database, for its locks are alike on all systems.
+        """
+        lock: sqlite3.Connection | None = None
+        try:
+            lock = sqlite3.connect(self.folder / _LOCK, timeout=0, isolation_level=None)
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if lock is not None:
+                lock.close()
+            place = os.fspath(self.folder)
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise StoreFailed(f"Could not lock {place!r}: {error}") from None
+            raise SettingError(
+                f"Expected a report that no other run has for report but received {place!r}"
+                " of type str"
+            ) from None
+        return lock
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._lock.close()
 
     def known(self, shards: Iterable[str]) -> dict[int, Facts]:
         """Return what came of the shards that have a part; parts of others are removed.
 
         Args:
             shards: what tells each shard from others, by its number.
+
+        Raises:
+            SettingError: there are parts of another kind of report; nothing is removed.
         """
         wanted = dict(enumerate(shards))
+        facts_in = {part: self._facts_in(part) for part in parts_of(self.folder)}
         found = {}
-        for part in parts_of(self._folder):
+        for part, facts in facts_in.items():
             number = int(part.stem.partition("-")[2])
-            facts = self._facts_in(part)
             if facts is not None and facts.shard == wanted.get(number):
                 found[number] = facts
-            else:
-                with suppress(OSError):
-                    part.unlink()
+                continue
+            with suppress(OSError):
+                part.unlink()
+        if len(found) < len(facts_in):
+            with suppress(OSError):
+                (self.folder / _SUMMARY).unlink()  # it was of these
         return found
 
     def _facts_in(self, part: Path) -> Facts | None:
+        """Return what *part* says came of its shard; None where it cannot be read.
+
+        Raises:
+            SettingError: it is no part of a list on a cluster.
+        """
         try:
             metadata = self._parquet.read_schema(part).metadata or {}
-            return Facts(**json.loads(metadata[_KEY]))
-        except (OSError, self._arrow.ArrowException, ValueError, KeyError, TypeError):
+        except (OSError, self._arrow.ArrowException):
             return None
+        try:
+            return Facts(**json.loads(metadata[_KEY]))
+        except (ValueError, KeyError, TypeError):
+            raise SettingError(
+                "Expected a folder with nothing but the report of a list on a cluster for report"
+                f" but received {os.fspath(self.folder)!r} of type str, where {part.name!r} is"
+                " none of it"
+            ) from None
 
     def put(self, number: int, part: bytes) -> Facts:
         """Write the *part* of a shard, whole or not at all; return what came of the shard.
@@ -130,13 +182,14 @@ class Parts:
         Raises:
             StoreFailed: it cannot be written, or is none.
         """
-        temporary = self._folder / _TEMPORARY
+        temporary, facts = self.folder / _TEMPORARY, None
         try:
             temporary.write_bytes(part)
-            facts = self._facts_in(temporary)
+            with suppress(SettingError):
+                facts = self._facts_in(temporary)
             if facts is None:
                 raise StoreFailed(f"What came of shard {number} is no report")
-            temporary.replace(self._folder / PART_NAME.format(number))
+            temporary.replace(self.folder / PART_NAME.format(number))
         except OSError as error:
             raise self._failed("write", error) from None
         return facts
@@ -149,12 +202,12 @@ class Parts:
         """
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         try:
-            (self._folder / _SUMMARY).write_text(text, encoding="utf-8")
+            (self.folder / _SUMMARY).write_text(text, encoding="utf-8")
         except OSError as error:
             raise self._failed("write", error) from None
 
     def _failed(self, what: str, error: OSError) -> StoreFailed:
-        place = os.fspath(self._folder)
+        place = os.fspath(self.folder)
         return StoreFailed(f"Could not {what} {place!r}: {error.strerror or error}")
 
 

@@ -27,7 +27,7 @@ from scrapy_imgpipe.options import usable_cpus
 from scrapy_imgpipe.report import open_report
 
 #: How long what is under way may take once nobody wants the shard any more, in seconds.
-_GRACE_SECONDS = 5.0
+GRACE_SECONDS = 5.0
 
 _WORKERS = "IMGPIPE_WORKERS"
 
@@ -63,10 +63,14 @@ class ShardEnd:
     Attributes:
         part: its report, a Parquet file; empty where there is none.
         problem: why there is none.
+        worker: where it was done.
+        is_unfit: whether that worker cannot do any.
     """
 
     part: bytes = b""
     problem: str = ""
+    worker: str = ""
+    is_unfit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,14 @@ class Bench:
         threads: shards that are done there at a time, which share its CPUs.
         is_wanted: whether the shard is still to be done.
         tell: called with how far it is.
+        folder: for what is needed meanwhile, on the worker's disk.
     """
 
     name: str
     threads: int
     is_wanted: Callable[[], bool]
     tell: Callable[[Far], None]
+    folder: str
 
 
 class _Watch:
@@ -105,10 +111,10 @@ class _Watch:
         self._bench.tell((done, failed, bytes_in))
         now = time.monotonic()
         if self._ends_at is None and not self._bench.is_wanted():
-            self._ends_at = now + _GRACE_SECONDS
+            self._ends_at = now + GRACE_SECONDS
             raise KeyboardInterrupt
         if self._ends_at is not None and now >= self._ends_at:
-            self._ends_at = now + _GRACE_SECONDS
+            self._ends_at = now + GRACE_SECONDS
             raise KeyboardInterrupt
 
     def wipe(self) -> None:
@@ -128,11 +134,13 @@ def fetch_shard(order: ShardOrder, bench: Bench) -> ShardEnd:
     if order.version != scrapy_imgpipe.__version__:
         return ShardEnd(
             problem=f"{bench.name} has scrapy-imgpipe {scrapy_imgpipe.__version__},"
-            f" and not {order.version}"
+            f" and not {order.version}",
+            worker=bench.name,
+            is_unfit=True,
         )
     began = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory(prefix="imgpipe-") as folder:
+        with tempfile.TemporaryDirectory(prefix="imgpipe-", dir=bench.folder) as folder:
             report = Path(folder, "rows.parquet")
             results = _run(order, bench, report)
             facts = facts_of(order.name, results, time.monotonic() - began, bench.name)
@@ -140,7 +148,11 @@ def fetch_shard(order: ShardOrder, bench: Bench) -> ShardEnd:
     except KeyboardInterrupt:
         return ShardEnd(problem="It was given up")
     except (ImagePipeError, OSError) as error:
-        return ShardEnd(problem=f"{error} (on {bench.name})")
+        return ShardEnd(problem=f"{error} (on {bench.name})", worker=bench.name)
+    except Exception as error:  # noqa: BLE001 - told where somebody reads it
+        return ShardEnd(
+            problem=f"{type(error).__name__}: {error} (on {bench.name})", worker=bench.name
+        )
 
 
 def _run(order: ShardOrder, bench: Bench, report: Path) -> Results:

@@ -5,12 +5,11 @@ Of the shards of one lane, which may have a host in common, one is under way at 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,14 +19,21 @@ import scrapy_imgpipe
 from scrapy_imgpipe.cluster.cutting import Cut, Shard, cut, known_cut
 from scrapy_imgpipe.cluster.engine import Engine
 from scrapy_imgpipe.cluster.parts import Facts, Parts, totals
+from scrapy_imgpipe.cluster.settings import deciding, named_for_all
 from scrapy_imgpipe.cluster.shard import Far, ShardEnd, ShardOrder
 from scrapy_imgpipe.errors import FetchFailed, SettingError
 from scrapy_imgpipe.fetching import settings as of_crawls
 from scrapy_imgpipe.fetching.columns import Looked
-from scrapy_imgpipe.fetching.fetch import Fetched, Task, orders_of, pipeline_for
+from scrapy_imgpipe.fetching.fetch import (
+    Fetched,
+    Task,
+    check_no_source,
+    orders_of,
+    pipeline_for,
+)
 from scrapy_imgpipe.fetching.places import FILES
 from scrapy_imgpipe.fetching.results import Results
-from scrapy_imgpipe.parsers import Parser, parse
+from scrapy_imgpipe.parsers import Parser, parse, whole_number
 from scrapy_imgpipe.report import check_report_path
 
 if TYPE_CHECKING:
@@ -48,9 +54,6 @@ _MOST_FAILED = 10
 #: How long one waits before the progress is looked after, in seconds.
 _SECONDS = 0.2
 
-#: Settings that decide what comes of a list; where one has changed, its shards are done again.
-_DECIDING = ("IMAGES_STORE", "IMAGES_THUMBS", "IMGPIPE_FULL", "IMGPIPE_RENDITIONS")
-
 
 class Spread(Fetched):
     """What became of a list on a cluster.
@@ -70,6 +73,8 @@ def _parse_report(value: Any) -> Path:
         raise ValueError
     return path
 
+
+_SHARD_SIZE = whole_number(1, "rows")
 
 _REPORT = Parser("a folder ending in .parquet, where a cluster has the list,", _parse_report)
 
@@ -101,43 +106,33 @@ def spread(  # noqa: PLR0913, PLR0917 - as `fetch`, and where
     began = time.monotonic()
     folder = parse(_REPORT, "report", None if report is None else os.fspath(report))
     check_report_path(folder, "report")
+    check_no_source(folder, images)
+    parse(_SHARD_SIZE, "shard_size", task.shard_size)
     if task.output != FILES or task.processes != 1:
         raise SettingError("Expected --format files and --processes 1 where a cluster has the list")
-    settings = _named_for_all(settings)
     built = pipeline_for(settings, task)
+    settings = named_for_all(settings, built)
     each = of_crawls.shared_out(settings, built, 1)
     looked = Looked(images)
     digests = looked.column(task.verify_hash, "the column of digests")
     orders = orders_of(each, built, replace(task, verify_hash=digests))
-    what = _what(settings, f"{type(built).__module__}.{type(built).__qualname__}", digests)
+    what = deciding(settings, f"{type(built).__module__}.{type(built).__qualname__}", digests)
     item_key = str(settings.get("IMGPIPE_ITEM_KEY") or "")
-    spreading = _Spreading(folder, orders, item_key, what, audience)
-    with closing(Engine(address, spreading.hear)) as engine:
+    with ExitStack() as stack:
+        parts = stack.enter_context(closing(Parts(folder)))
+        spreading = _Spreading(parts, orders, item_key, what, audience)
+        engine = stack.enter_context(closing(Engine(address, spreading.hear)))
         spreading.cut(images, looked, task.shard_size)
+        stack.callback(lambda: spreading.summarise(time.monotonic() - began))
         spreading.run(engine)
     return spreading.ended(time.monotonic() - began)
-
-
-def _named_for_all(settings: Settings) -> Settings:
-    """Return *settings* with a store that means the same in every folder."""
-    store = settings.get("IMAGES_STORE")
-    if isinstance(store, str) and store and "://" not in store:
-        settings = settings.copy()
-        settings.set("IMAGES_STORE", str(Path(store).absolute()), "cmdline")
-    return settings
-
-
-def _what(settings: Settings, pipeline: str, digests: str) -> str:
-    """Return what tells this way to do a list from others."""
-    deciding = {name: settings.get(name) for name in _DECIDING}
-    return json.dumps([pipeline, digests, deciding], sort_keys=True, default=str)
 
 
 class _Spreading:
     """One list on a cluster.
 
     Args:
-        folder: of the report.
+        parts: of the report.
         orders: for each crawl, and for it once it has died.
         item_key: column that tells an item from the others in the report.
         what: that tells this way to do it from others.
@@ -146,29 +141,30 @@ class _Spreading:
 
     def __init__(
         self,
-        folder: Path,
+        parts: Parts,
         orders: tuple[bytes, bytes],
         item_key: str,
         what: str,
         audience: Audience,
     ) -> None:
-        self._folder = folder
         self._orders = orders
         self._item_key = item_key
         self._what = what
         self._audience = audience
-        self._parts = Parts(folder)
+        self._parts = parts
         self._before: dict[int, Facts] = {}
         self._now: dict[int, Facts] = {}
         self._failed: dict[int, str] = {}
         self._failed_in_a_row = 0
         self._far: dict[int, Far] = {}  # of those under way
         self._tries: Counter[int] = Counter()
+        self._tried: dict[int, set[str]] = {}  # where it has failed
+        self._is_alone = False
         self._lanes: dict[int, deque[Shard]] = {}
 
     def cut(self, images: ImageList, looked: Looked, shard_size: int) -> None:
         """Cut the list, or find it cut; look for shards that are done."""
-        folder = self._folder / _CUT
+        folder = self._parts.folder / _CUT
         found = known_cut(folder, images.identity, shard_size)
         if found is not None:
             self._look_at(found)
@@ -209,15 +205,17 @@ class _Spreading:
         under_way: dict[int, int] = {}  # shard and its lane
         try:
             while waiting or under_way:
+                self._look_for_workers(engine)
                 while waiting and len(under_way) < engine.places + 1:  # one is on its way
                     lane = waiting.popleft()
                     shard = self._lanes[lane][0]
                     under_way[shard.number] = lane
-                    engine.begin(self._order(shard))
+                    self._tries[shard.number] += 1
+                    engine.begin(self._order(shard), self._tried.get(shard.number, ()))
                 came = engine.wait(_SECONDS)
                 if came is not None:
                     lane = under_way.pop(came[0])
-                    self._ended(*came, self._lanes[lane])
+                    self._ended(*came, self._lanes[lane], engine)
                     if self._lanes[lane]:
                         waiting.appendleft(lane)
                 self._tell()
@@ -227,8 +225,13 @@ class _Spreading:
             if self._audience.progress is not None:
                 self._audience.progress.close()
 
+    def _look_for_workers(self, engine: Engine) -> None:
+        if bool(engine.places) == self._is_alone:
+            self._is_alone = not self._is_alone
+            if self._is_alone:
+                self._audience.say("The cluster has no workers: waiting for one")
+
     def _order(self, shard: Shard) -> ShardOrder:
-        self._tries[shard.number] += 1
         return ShardOrder(
             shard.number,
             self._name(shard),
@@ -238,7 +241,7 @@ class _Spreading:
             scrapy_imgpipe.__version__,
         )
 
-    def _ended(self, number: int, end: ShardEnd, lane: deque[Shard]) -> None:
+    def _ended(self, number: int, end: ShardEnd, lane: deque[Shard], engine: Engine) -> None:
         """Take what came of the first shard of *lane*; it stays there to be done again."""
         self._far.pop(number, None)
         if end.part:
@@ -246,6 +249,10 @@ class _Spreading:
             self._failed_in_a_row = 0
             lane.popleft()
             return
+        self._tried.setdefault(number, set()).add(end.worker)
+        if end.is_unfit:
+            engine.leave_out(end.worker)
+            self._tries[number] -= bool(engine.places)  # others may do it
         if self._tries[number] < _MOST_TRIES:
             self._audience.say(f"Shard {number} is begun again: {end.problem}")
             return
@@ -267,8 +274,30 @@ class _Spreading:
             done, failed, bytes_in, share=through / max(self._cut.rows, 1)
         )
 
+    def summarise(self, seconds: float) -> None:
+        """Write the summary, however the run has ended.
+
+        Raises:
+            StoreFailed: it cannot be written.
+        """
+        count = sum(facts.rows for facts in self._now.values())
+        self._parts.summarise(
+            {
+                "lines": self._cut.rows,
+                "shards": len(self._cut.shards),
+                "shards_finished": len(self._before) + len(self._now),
+                "shards_failed": self._failed,
+                **totals([*self._before.values(), *self._now.values()]),
+                "last_run": {
+                    "seconds": round(seconds, 3),
+                    "images": count,
+                    "images_per_second": round(count / max(seconds, 1e-3), 1),
+                },
+            }
+        )
+
     def ended(self, seconds: float) -> Spread:
-        """Write the summary, and return what came of the list.
+        """Return what came of the list.
 
         Raises:
             FetchFailed: shards have failed.
@@ -279,24 +308,12 @@ class _Spreading:
             results.failed += facts.failed
             results.bytes_in += facts.bytes_in
             results.bytes_stored += facts.bytes_stored
-        before = sum(facts.rows for facts in self._before.values())
-        fetched = Spread(results, self._folder, before, seconds)
+        before: Counter[str] = Counter()
+        for facts in self._before.values():
+            before.update(facts.outcomes)
+        fetched = Spread(results, self._parts.folder, before.total(), seconds, before)
         fetched.shards = len(self._cut.shards)
         fetched.failed_shards = self._failed
-        self._parts.summarise(
-            {
-                "lines": self._cut.rows,
-                "shards": fetched.shards,
-                "shards_finished": len(self._before) + len(self._now),
-                "shards_failed": self._failed,
-                **totals([*self._before.values(), *self._now.values()]),
-                "last_run": {
-                    "seconds": round(seconds, 3),
-                    "images": results.count,
-                    "images_per_second": round(results.count / max(seconds, 1e-3), 1),
-                },
-            }
-        )
         if self._failed:
             number, why = next(iter(self._failed.items()))
             raise FetchFailed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,4 +66,4 @@ def fetch_list(wanted: argparse.Namespace, settings: Settings, console: Console)
     if fetched.passed_over:
         console.line(f"Done before: {fetched.passed_over:,} of the list")
     console.line(str(fetched))
-    return status_of(fetched.outcomes, failing)
+    return status_of(Counter(fetched.outcomes) + Counter(fetched.outcomes_before), failing)

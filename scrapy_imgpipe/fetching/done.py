@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -12,9 +13,14 @@ from scrapy_imgpipe.errors import StoreFailed
 
 
 class Done:
-    """A set of line numbers that grows from 0."""
+    """A set of line numbers that grows from 0.
+
+    Attributes:
+        outcomes: how many lines ended how before, as far as anybody asked.
+    """
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
+        self.outcomes: Counter[str] = Counter()
         self._before = 0  # all below are done
         self._beyond: set[int] = set()
         for number in numbers:

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,16 +53,25 @@ class Fetched:
         outcomes: how many sources ended how, by the codes of the report; of this call.
         failed: how many of them have no image.
         passed_over: lines that an earlier, unfinished call was through with.
+        outcomes_before: how these had ended.
         bytes_in: of all bodies.
         bytes_stored: of all renditions.
         seconds: that it took.
     """
 
-    def __init__(self, results: Results, report: Path, passed_over: int, seconds: float) -> None:
+    def __init__(
+        self,
+        results: Results,
+        report: Path,
+        passed_over: int,
+        seconds: float,
+        outcomes_before: Mapping[str, int],
+    ) -> None:
         self.report: Path = report
         self.outcomes: Mapping[str, int] = Counter(results.outcomes)
         self.failed: int = results.failed
         self.passed_over: int = passed_over
+        self.outcomes_before: Mapping[str, int] = outcomes_before
         self.bytes_in: int = results.bytes_in
         self.bytes_stored: int = results.bytes_stored
         self.seconds: float = seconds
@@ -107,12 +116,18 @@ def fetch(
         report: where it goes; None for none.
         task: what is to be done.
         audience: that is told of it.
+
+    Raises:
+        SettingError: something cannot be used; nothing has been downloaded.
+        StoreFailed: the report cannot be written, or the store keeps failing.
+        FetchFailed: the crawl died again and again.
     """
     began = time.monotonic()
     parse(_PROCESSES, "processes", task.processes)
     parse(_OUTPUT, "output", task.output)
     if report is not None:
         check_report_path(os.fspath(report), "report")
+        check_no_source(report, images)
     item_key = str(settings.get("IMGPIPE_ITEM_KEY") or "")
     built = pipeline_for(settings, task)
     each = of_crawls.shared_out(settings, built, task.processes)
@@ -136,7 +151,23 @@ def fetch(
         run.run()
         place.end()
     seconds = time.monotonic() - began
-    return Fetched(results, report or Path(), run.passed_over, seconds)
+    before = place.done.outcomes
+    return Fetched(results, report or Path(), run.passed_over, seconds, before)
+
+
+def check_no_source(report: Path, images: ImageList) -> None:
+    """Refuse a *report* that the list is read from: its rows would take the place of the list.
+
+    Raises:
+        SettingError: it is a file of *images*, or a folder with one.
+    """
+    with suppress(OSError):  # it is not there
+        for file in map(Path, images.files):
+            if any(place.samefile(report) for place in (file, file.parent)):
+                raise SettingError(
+                    "Expected a file that the list is not read from for report but received"
+                    f" {os.fspath(report)!r} of type {type(report).__name__}"
+                )
 
 
 def pipeline_for(settings: Settings, task: Task) -> ImagesPipeline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,6 +90,12 @@ def _beside(name: str, row: Mapping[str, Any], columns: Mapping[str, Any]) -> st
     return free
 
 
-def done_in(rows: Any) -> Done:
-    """Return which lines have a row among *rows*."""
-    return Done(row[LINE] for row in rows if isinstance(row.get(LINE), int))
+def done_in(rows: Iterable[Mapping[str, Any]]) -> Done:
+    """Return which lines have a row among *rows*, and how they ended."""
+    done = Done()
+    for row in rows:
+        number = row.get(LINE)
+        if isinstance(number, int):
+            done.add(number)
+            done.outcomes[str(row.get("outcome"))] += 1
+    return done

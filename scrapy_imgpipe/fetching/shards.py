@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scrapy_imgpipe.errors import SettingError, StoreFailed
-from scrapy_imgpipe.fetching.done import Done
-from scrapy_imgpipe.fetching.results import LINE
+from scrapy_imgpipe.fetching.results import LINE, done_in
 from scrapy_imgpipe.records import SUCCESSES, Outcome
 from scrapy_imgpipe.webdataset import Finished, ShardWriter, finished
 
 if TYPE_CHECKING:
+    from scrapy_imgpipe.fetching.done import Done
     from scrapy_imgpipe.fetching.results import Sink
     from scrapy_imgpipe.stores import Store
 
@@ -116,7 +116,8 @@ def _identity_in(told: bytes) -> str:
 
 def done_in_shards(complete: Finished) -> Done:
     """Return the lines that have a row in *complete*."""
-    return Done(int(row[LINE]) for row in Finished(complete.store, complete.shards, 0, (LINE,)))
+    rows = Finished(complete.store, complete.shards, 0, (LINE, "outcome"))
+    return done_in({**row, LINE: int(row[LINE])} for row in rows)
 
 
 def rows_in_shards(complete: Finished) -> Iterator[dict[str, Any]]:

@@ -69,6 +69,7 @@ class TextFile:
     """A file of lines or of JSON; checked at once where it can be read twice.
 
     Attributes:
+        path: where it is.
         weight: its bytes; None of a pipe.
         identity: path, bytes and time; None of a pipe.
 
@@ -78,18 +79,18 @@ class TextFile:
 
     def __init__(self, path: str, column: str) -> None:
         self._place = repr(path)
-        self._path = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
+        self.path = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
         self._column = column
         self._kind = extensions_of(path)[0]
         self._files: tuple[BinaryIO, ...] = ()
         self._is_through = False
         with said(self._place):
-            found = Path(self._path).stat()
+            found = Path(self.path).stat()
         self.weight: int | None = None
         self.identity: list[Any] | None = None
         if stat.S_ISREG(found.st_mode):
             self.weight = found.st_size
-            self.identity = [self._path, found.st_size, found.st_mtime_ns]
+            self.identity = [self.path, found.st_size, found.st_mtime_ns]
             self._check()
 
     def _check(self) -> None:
@@ -104,7 +105,7 @@ class TextFile:
         """Yield URL and columns of each line."""
         with said(self._place):
             try:
-                self._files = opened(self._path)
+                self._files = opened(self.path)
                 yield from entries_in(self._files[1], self._kind, self._column, self._place)
             finally:
                 self.close()
@@ -130,6 +131,7 @@ class TextFile:
 class Stream:
     """Standard input, or a file that a caller has open; nobody knows how long it is."""
 
+    path = ""
     weight = None
     identity = None
 

@@ -24,7 +24,13 @@ Given: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
 
 
 class _Source(Protocol):
-    """Where some of the lines come from."""
+    """Where some of the lines come from.
+
+    Attributes:
+        path: of the file that they are in; empty where that is none.
+    """
+
+    path: str
 
     @property
     def weight(self) -> int | None:
@@ -52,10 +58,12 @@ class ImageList:
     Attributes:
         identity: the same text for the same list, so that who reads it again can go on
             at a number; empty where nobody can know (standard input, pipes, iterables).
+        files: that it is read from.
     """
 
     def __init__(self, sources: Sequence[_Source], column: str) -> None:
         self._sources = sources
+        self.files: list[str] = [source.path for source in sources if source.path]
         self._is_read = False
         weights = [source.weight for source in sources]
         self._total = None if None in weights else sum(weight or 0 for weight in weights)
@@ -176,6 +184,8 @@ def _sources(names: Sequence[Given], column: str, stdin: BinaryIO | None) -> Ite
 
 class _Given:
     """URLs and records that a caller has."""
+
+    path = ""
 
     def __init__(self, given: Iterable[Given], column: str) -> None:
         self._given = given

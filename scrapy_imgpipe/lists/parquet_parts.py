@@ -55,6 +55,7 @@ class ParquetPart:
     """One Parquet file; its columns are looked at at once.
 
     Attributes:
+        path: where it is.
         weight: its bytes.
         identity: path, bytes and time.
 
@@ -64,7 +65,7 @@ class ParquetPart:
 
     def __init__(self, path: str, column: str) -> None:
         self._place = repr(path)
-        self._path = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
+        self.path = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
         self._column = column
         try:
             self._arrow, self._parquet = pyarrow()
@@ -73,8 +74,8 @@ class ParquetPart:
         self._file: Any = None
         self._row = self._rows = 0
         with self._said():
-            found = Path(self._path).stat()
-            with self._parquet.ParquetFile(self._path) as file:
+            found = Path(self.path).stat()
+            with self._parquet.ParquetFile(self.path) as file:
                 self._rows = file.metadata.num_rows
                 schema = file.schema_arrow
         if column not in schema.names:
@@ -82,7 +83,7 @@ class ParquetPart:
         self._read = [field.name for field in schema if self._is_read(field)]
         self._is_whole = len(self._read) == len(schema.names)
         self.weight: int | None = found.st_size
-        self.identity: list[Any] | None = [self._path, found.st_size, found.st_mtime_ns]
+        self.identity: list[Any] | None = [self.path, found.st_size, found.st_mtime_ns]
 
     def entries(self) -> Iterator[Entry]:
         """Yield URL and columns of each row."""
@@ -90,7 +91,7 @@ class ParquetPart:
         options = {"buffer_size": _BUFFER, "pre_buffer": False}
         with self._said():
             try:
-                self._file = self._parquet.ParquetFile(self._path, **options)
+                self._file = self._parquet.ParquetFile(self.path, **options)
                 columns = None if self._is_whole else self._read
                 for batch in self._file.iter_batches(_BATCH_ROWS, columns=columns):
                     yield from self._of_batch(batch)

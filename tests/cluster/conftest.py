@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
+import distributed
 import pytest
 
 from tests.commands.conftest import environ, registered  # noqa: F401
@@ -45,8 +46,8 @@ class Cluster:
         self.address = self._address()
         self.workers = [self.start_worker() for _ in range(WORKERS)]
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        told = ("--nthreads", 1, "--no-nanny", "--local-directory", self._folder)
+    def start_worker(self, *options: object) -> subprocess.Popen[bytes]:
+        told = ("--nthreads", 1, "--no-nanny", "--local-directory", self._folder, *options)
         return self._started("worker", self.address, *told)
 
     def _started(self, kind: str, *arguments: object) -> subprocess.Popen[bytes]:
@@ -70,6 +71,11 @@ class Cluster:
                 self.scheduler.wait(POLL_SECONDS)
                 break
         raise AssertionError((self._folder / "scheduler.log").read_text())
+
+    def wait_for_workers(self) -> None:
+        """Wait until the scheduler knows all of them."""
+        with distributed.Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(len(self.workers), timeout=TIMEOUT_SECONDS)
 
     def log(self) -> str:
         return "".join(log.read_text() for log in self._folder.glob("*.log"))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ import pytest
 
 from scrapy_imgpipe import FetchFailed, SettingError, fetch_images
 from scrapy_imgpipe.cluster import engine
+from scrapy_imgpipe.cluster.parts import Parts
+from scrapy_imgpipe.cluster.settings import named_for_all
 from scrapy_imgpipe.cluster.spread import Spread
-from scrapy_imgpipe.report import read_rows
+from scrapy_imgpipe.fetching import settings as of_crawls
+from scrapy_imgpipe.fetching.fetch import Task, pipeline_for
+from scrapy_imgpipe.report import open_report, read_rows
 from tests.cluster.conftest import Cluster, without_times
 from tests.crawl.crawls import POLL_SECONDS, TIMEOUT_SECONDS, files
 from tests.crawl.site import Answer, Site
@@ -109,6 +114,12 @@ class Client:
                 stderr=log,
             )
 
+    def wait_for(self, text: str) -> None:
+        """Wait until it says *text*."""
+        while text not in self._log.read_text():
+            assert self.process.poll() is None, self._log.read_text()
+            threading.Event().wait(POLL_SECONDS)
+
     def end(self) -> tuple[int, str]:
         try:
             code = self.process.wait(TIMEOUT_SECONDS)
@@ -131,6 +142,9 @@ def test_it_is_as_on_one_machine_and_not_done_again(
     assert first.outcomes == {"stored": 298, "bad-url": 1, "http-status": 1}
     assert first.shards == 4
     alone = fetch_images(records, tmp_path / "alone", report=tmp_path / "alone.parquet", **small)
+    for part in first.report.glob("part-*.parquet"):
+        lines = [row["line"] for row in read_rows(part)]
+        assert lines == sorted(lines)
     there, here = (without_times(rows_of(one)) for one in (first, alone))
     assert there == here
     assert contents(tmp_path / "store") == contents(tmp_path / "alone")
@@ -141,6 +155,7 @@ def test_it_is_as_on_one_machine_and_not_done_again(
         site.forget()
     again = fetched(cluster, records, tmp_path, **small)
     assert (again.passed_over, again.outcomes) == (300, {})
+    assert again.outcomes_before == first.outcomes
     assert not any(site.visits for site in sites)
     assert without_times(rows_of(again)) == here
     # a part that is damaged is done again, and that alone
@@ -182,6 +197,29 @@ def test_a_killed_workers_shard_is_done_by_another(
     assert not done.failed_shards
 
 
+def test_who_takes_over_lets_the_crawl_of_the_dead_end_first(
+    cluster: Cluster, gated: Gated, tmp_path: Path
+) -> None:
+    site, urls = gated.sites[0], gated.urls[:EACH]
+    ended: list[Spread] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(fetched(cluster, urls, tmp_path)), daemon=True
+    )
+    thread.start()
+    while not site.visits:
+        thread.join(POLL_SECONDS)
+        assert thread.is_alive()
+    (busy,) = (worker for worker in cluster.workers if descendants(worker.pid))
+    crawls, before = descendants(busy.pid), len(site.visits)
+    busy.kill()
+    busy.wait()
+    assert are_gone(crawls)
+    assert len(site.visits) == before  # the other worker is idle, and asks nobody yet
+    gated.gate.set()
+    thread.join(TIMEOUT_SECONDS)
+    assert ended[0].outcomes == {"stored": EACH}
+
+
 def test_a_host_is_never_in_two_shards_at_a_time(
     cluster: Cluster, sites: list[Site], tmp_path: Path
 ) -> None:
@@ -212,6 +250,8 @@ def test_ctrl_c_ends_the_crawls_of_all_workers(
     assert code == 130, text
     assert "Traceback" not in text
     assert are_gone(crawls)
+    summary = json.loads((gated.report / "summary.json").read_text())
+    assert (summary["shards"], summary["shards_finished"]) == (6, 0)
     gated.gate.set()
     code, text = Client(tmp_path, environ, gated.list, "--cluster", cluster.address).end()
     assert code == 0, text
@@ -286,6 +326,112 @@ def test_workers_of_another_version_are_named(
     monkeypatch.setattr("scrapy_imgpipe.__version__", "9.9")
     with pytest.raises(SettingError, match=r"^tcp://127.* has scrapy-imgpipe .*, and not 9\.9$"):
         fetched(cluster, ["http://127.0.0.1/a"], tmp_path)
+
+
+def test_a_late_worker_of_another_version_costs_nobody_a_try(
+    cluster: Cluster, gated: Gated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_out = cluster.workers.pop()
+    left_out.kill()
+    left_out.wait()
+    ended: list[Spread] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(fetched(cluster, gated.urls, tmp_path)), daemon=True
+    )
+    thread.start()
+    while not any(site.visits for site in gated.sites):
+        thread.join(POLL_SECONDS)
+        assert thread.is_alive()
+    other = tmp_path / "other.py"
+    other.write_text("import scrapy_imgpipe; scrapy_imgpipe.__version__ = '0.0.1'")
+    cluster.workers.append(cluster.start_worker("--preload", other))
+    while "begun again: tcp://127" not in capsys.readouterr().err:  # it is there
+        thread.join(POLL_SECONDS)
+        assert thread.is_alive()
+    gated.gate.set()
+    thread.join(TIMEOUT_SECONDS)
+    (done,) = ended
+    assert done.outcomes == {"stored": len(gated.urls)}
+
+
+def test_that_no_worker_is_left_is_said(
+    cluster: Cluster,
+    gated: Gated,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "9")
+    client = Client(tmp_path, environ, gated.list, "--cluster", cluster.address)
+    gated.wait_for_two_shards()
+    for worker in cluster.workers:
+        worker.kill()
+        worker.wait()
+    client.wait_for("The cluster has no workers: waiting for one")
+    gated.gate.set()
+    cluster.workers.append(cluster.start_worker())
+    code, text = client.end()
+    assert code == 0, text
+
+
+def test_a_worker_that_does_not_answer_is_named(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_PATIENCE_SECONDS", 1)
+    cluster.wait_for_workers()
+    stopped = cluster.workers[0]
+    stopped.send_signal(signal.SIGSTOP)
+    with pytest.raises(SettingError, match=r"^tcp://127\.0\.0\.1:[0-9]+ does not answer$"):
+        fetched(cluster, ["http://127.0.0.1/a"], tmp_path)
+
+
+def test_failures_of_before_count_for_fail_on(
+    cluster: Cluster, site: Site, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    site.answers["/a.jpg"] = Answer(status=404)
+    told = (site.url("/a.jpg"), "--cluster", cluster.address, "--fail-on", "any")
+    for said in ("Images: 0 stored", "Done before: 1 of the list"):
+        code, text = Client(tmp_path, environ, *told).end()
+        assert code == 1, text
+        assert said in text
+
+
+def test_a_report_has_one_run_at_a_time(tmp_path: Path) -> None:
+    with closing(Parts(tmp_path)), pytest.raises(SettingError, match="no other run has"):
+        Parts(tmp_path)
+    Parts(tmp_path).close()
+
+
+def test_parts_of_another_kind_of_report_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "report.parquet"
+    with closing(open_report(folder)) as report:
+        report.write([{"url": "a"}])
+    before = contents(folder)
+    told = pytest.raises(SettingError, match=r"'part-00000\.parquet' is none of it")
+    with closing(Parts(folder)) as parts, told:
+        parts.known(["a"])
+    assert contents(folder).items() >= before.items()
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.5, "5 lines"])
+def test_a_shard_has_a_line_at_least(tmp_path: Path, size: Any) -> None:
+    report = tmp_path / "report.parquet"
+    with pytest.raises(SettingError, match="for shard_size"):
+        fetch_images([], tmp_path, report=report, cluster="tcp://127.0.0.1:9", shard_size=size)
+
+
+def test_paths_mean_the_same_in_all_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"IMAGES_STORE": Path("store"), "IMGPIPE_INDEX": "index.sqlite"}
+    settings = of_crawls.complete(given)
+    named = named_for_all(settings, pipeline_for(settings, Task()))
+    assert named["IMAGES_STORE"] == str(tmp_path / "store")
+    assert named["IMGPIPE_INDEX"] == str(tmp_path / "index.sqlite")
+    for index in ("off", "redis://127.0.0.1/0"):
+        settings = of_crawls.complete({**given, "IMGPIPE_INDEX": index})
+        assert named_for_all(settings, pipeline_for(settings, Task()))["IMGPIPE_INDEX"] == index
 
 
 def test_the_cpus_of_a_worker_are_shared_by_its_threads() -> None:

@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scrapy_imgpipe import FetchFailed, SettingError, fetch_images
-from scrapy_imgpipe.report import read_rows
+from scrapy_imgpipe.report import open_report, read_rows
 from tests.crawl.crawls import files
 from tests.crawl.site import Answer
 from tests.fetching import pipelines
@@ -226,12 +227,30 @@ def test_reports_of_each_format_are_gone_on_with(
     path.write_text(whole)
     os.utime(path, (1, 1))
     fetched = fetch_images(path, store, report=report)
-    assert fetched.passed_over == 4
+    assert (fetched.passed_over, fetched.outcomes_before) == (4, {"stored": 4})
     assert fetched.outcomes == {"stored": 1, "bad-url": 1}
     assert outcomes_of(report) == ["stored"] * 5 + ["bad-url"]
     # The list is through: the next run is another one.
     assert fetch_images(path, store, report=report).passed_over == 0
     assert outcomes_of(report) == ["up-to-date"] * 5 + ["bad-url"]
+
+
+@POSIX  # for the link
+@pytest.mark.parametrize("name", ["list.csv", "linked.csv", "list.parquet"])
+def test_a_report_never_takes_the_place_of_its_list(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name.replace("linked", "list")
+    if name == "list.parquet":
+        with closing(open_report(path)) as report:
+            report.write([{"url": "http://127.0.0.1:9/a.jpg"}])
+    else:
+        path.write_text("url\nhttp://127.0.0.1:9/a.jpg\n")
+        (tmp_path / "linked.csv").symlink_to(path)
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    told: dict[str, Any] = {"report": tmp_path / name}
+    for cluster in {"", "tcp://127.0.0.1:9" if name == "list.parquet" else ""}:
+        with pytest.raises(SettingError, match=r"^Expected a file that the list is not read from"):
+            fetch_images(path, tmp_path / "store", cluster=cluster, **told)
+    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
 
 def test_another_list_is_begun_anew(site: Site, tmp_path: Path) -> None:
