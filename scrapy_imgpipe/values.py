@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -133,6 +134,13 @@ def _parse_ratio(value: Any) -> float:
     return ratio
 
 
+def _parse_folder(value: Any) -> str:
+    folder: str = posixpath.normpath(value)
+    if folder.startswith(("/", "..")) or folder == "." or "\\" in folder:
+        raise ValueError
+    return folder
+
+
 def _parse_path(value: Any) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError
@@ -198,6 +206,7 @@ SECONDS = Parser("number of seconds, 0 or more,", _parse_time)
 LEASE_SECONDS = Parser("number of seconds, 1 or more, or 0,", _parse_lease)
 POSITIVE_SECONDS = Parser("number of seconds, more than 0,", _parse_positive_time)
 MEMORY = Parser(f"whole number of bytes, 0 or at least {LEAST_MEMORY},", _parse_memory)
+FOLDER = Parser("folder of the store, such as 'uploads' or 'a/b',", _parse_folder)
 PATH = Parser("path", _parse_path)
 DIGEST_LIST = Parser("list of MD5 digests of 32 hexadecimal digits", _parse_digests)
 MEASURES = Parser("list of functions or their names", _parse_measures)

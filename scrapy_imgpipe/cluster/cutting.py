@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +35,8 @@ _TOLD_LINES = 1 << 14
 
 #: What stands in the folder of a cut that is whole.
 _TABLE = "cut.json"
+
+_BUCKET_FILES = "[0-9][0-9][0-9][0-9].jsonl"
 
 #: Of a version of this module; another one cuts anew.
 _FORMAT = 1
@@ -135,7 +136,7 @@ def cut(
     shard_size: int,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Cut:
-    """Cut *lines* into shards of at most *shard_size*, in *folder*, whose content is replaced.
+    """Cut *lines* into shards of at most *shard_size*, in *folder*, in the place of another cut.
 
     Equal lists make equal shards. Memory is bounded by 32 MiB and what the table of the
     shards takes, some 1,100 bytes each.
@@ -152,8 +153,9 @@ def cut(
         StoreFailed: the folder cannot be written.
     """
     with _said("write", folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (folder / _TABLE, *folder.glob(_BUCKET_FILES)):
+            file.unlink(missing_ok=True)
     buckets: dict[int, _Bucket] = {}
     for count, line in enumerate(lines):
         number = _bucket_of(line)
@@ -253,7 +255,7 @@ def _numbered(groups: Iterable[_Group]) -> Iterator[Shard]:
 
 
 def _bucket_in(folder: Path, number: int) -> Path:
-    return folder / f"{number:04}.jsonl"
+    return folder / f"{number:04}.jsonl"  # as _BUCKET_FILES
 
 
 @contextmanager

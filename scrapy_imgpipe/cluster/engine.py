@@ -65,14 +65,17 @@ class Engine:
 
     Args:
         address: of the scheduler.
+
+    Attributes:
         hear: called with a shard's number and how far it is, in a thread.
 
     Raises:
         SettingError: there is none, it has no workers, or they cannot do what they should.
     """
 
-    def __init__(self, address: str, hear: Callable[[int, Far], None]) -> None:
+    def __init__(self, address: str) -> None:
         distributed = _distributed()
+        self.hear: Callable[[int, Far], object] = lambda *_: None
         self._address = address
         self._topic = f"imgpipe-{uuid4().hex}"
         self._tasks: dict[int, Any] = {}
@@ -98,7 +101,7 @@ class Engine:
             ) from None
         try:
             self._check()
-            self._client.subscribe_topic(self._topic, lambda event: hear(*event[1]))
+            self._client.subscribe_topic(self._topic, lambda event: self.hear(*event[1]))
         except BaseException:
             self.close()
             raise
@@ -114,8 +117,10 @@ class Engine:
         except TimeoutError:
             raise SettingError(f"{self._silent()} does not answer") from None
         for worker, version in versions.items():
-            if isinstance(version, Exception):
+            if isinstance(version, (ImportError, AttributeError, ValueError)):
                 raise SettingError(f"{worker} cannot import scrapy-imgpipe: {version}")
+            if isinstance(version, Exception):
+                raise SettingError(f"{worker} does not answer: {version}")
             if version != scrapy_imgpipe.__version__:
                 raise SettingError(
                     f"{worker} has scrapy-imgpipe {version}, and not {scrapy_imgpipe.__version__}"
@@ -198,14 +203,16 @@ class Engine:
         except Empty:
             self._check_scheduler()
             return None
-        if self._tasks.get(number) is not task:
+        if number not in self._tasks or self._tasks[number] is not task:
             return None  # it was begun anew
         status: str = task.status
-        if status not in {"finished", "error"}:  # nobody but us cancels
+        if status not in {"finished", "error", "lost"}:  # nobody but us cancels
             raise self._lost()
         del self._tasks[number]
         self._bound.pop(number, None)
         try:
+            if status == "lost":
+                return number, ShardEnd(problem="Its worker died before it had sent its report")
             if status == "error":
                 error = task.exception()
                 return number, ShardEnd(problem=f"{type(error).__name__}: {error}")
@@ -260,14 +267,21 @@ def do_shard(order: ShardOrder, topic: str) -> ShardEnd:
             told = now
             worker.log_event(topic, (order.number, far))
 
-    begun = [topic, str(key)]
-    asked = worker.scheduler
-    if distributed.utils.sync(worker.loop, asked.get_metadata, keys=begun, default=False):
+    def note(*, is_begun: bool) -> bool:
+        """Note on the scheduler, which outlives workers, whether it is begun; return what was."""
+        about, asked = {"keys": [topic, str(order.number)]}, worker.scheduler
+        before = distributed.utils.sync(worker.loop, asked.get_metadata, **about, default=False)
+        distributed.utils.sync(worker.loop, asked.set_metadata, **about, value=is_begun)
+        return bool(before)
+
+    if note(is_begun=True):
         # who had it has died: its crawl, which asks the same hosts, ends meanwhile
         _wait(GRACE_SECONDS, is_wanted)
-    distributed.utils.sync(worker.loop, asked.set_metadata, keys=begun, value=True)
     threads, folder = worker.state.nthreads, worker.local_directory
-    return fetch_shard(order, Bench(str(worker.address), threads, is_wanted, tell, folder))
+    end = fetch_shard(order, Bench(str(worker.address), threads, is_wanted, tell, folder))
+    if is_wanted():
+        note(is_begun=False)
+    return end
 
 
 def _wait(seconds: float, is_wanted: Callable[[], bool]) -> None:

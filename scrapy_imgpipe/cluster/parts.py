@@ -95,8 +95,8 @@ class Parts:
         folder: as given.
 
     Raises:
-        SettingError: another run has it.
-        StoreFailed: it cannot be made.
+        SettingError: another run has it, or it has something else in Parquet.
+        StoreFailed: it cannot be made or read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,6 +107,21 @@ class Parts:
         except OSError as error:
             raise self._failed("make", error) from None
         self._lock = self._locked()
+        try:
+            self._found: Mapping[Path, Facts | None] = self._looked()
+        except BaseException:
+            self.close()
+            with suppress(OSError):
+                (folder / _LOCK).unlink()
+            raise
+
+    def _looked(self) -> dict[Path, Facts | None]:
+        """Return all parts, with what came of the shard of each; None for a damaged one."""
+        parts = parts_of(self.folder)
+        for file in self.folder.iterdir():
+            if file.suffix.lower() == ".parquet" and file.name[0] != "." and file not in parts:
+                raise self._strange(file)
+        return {part: self._facts_in(part) for part in parts}
 
     def _locked(self) -> sqlite3.Connection:
         """Return what keeps others out, until it is closed or its process is gone.
@@ -117,11 +132,11 @@ class Parts:
         try:
             lock = sqlite3.connect(self.folder / _LOCK, timeout=0, isolation_level=None)
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if lock is not None:
                 lock.close()
             place = os.fspath(self.folder)
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
                 raise StoreFailed(f"Could not lock {place!r}: {error}") from None
             raise SettingError(
                 f"Expected a report that no other run has for report but received {place!r}"
@@ -138,43 +153,46 @@ class Parts:
 
         Args:
             shards: what tells each shard from others, by its number.
-
-        Raises:
-            SettingError: there are parts of another kind of report; nothing is removed.
         """
         wanted = dict(enumerate(shards))
-        facts_in = {part: self._facts_in(part) for part in parts_of(self.folder)}
         found = {}
-        for part, facts in facts_in.items():
+        for part, facts in self._found.items():
             number = int(part.stem.partition("-")[2])
             if facts is not None and facts.shard == wanted.get(number):
                 found[number] = facts
                 continue
             with suppress(OSError):
                 part.unlink()
-        if len(found) < len(facts_in):
+        if len(found) < len(self._found):
             with suppress(OSError):
                 (self.folder / _SUMMARY).unlink()  # it was of these
         return found
 
     def _facts_in(self, part: Path) -> Facts | None:
-        """Return what *part* says came of its shard; None where it cannot be read.
+        """Return what *part* says came of its shard; None where it is damaged.
 
         Raises:
             SettingError: it is no part of a list on a cluster.
+            StoreFailed: it cannot be read.
         """
         try:
             metadata = self._parquet.read_schema(part).metadata or {}
-        except (OSError, self._arrow.ArrowException):
+        except OSError as error:
+            if error.errno:
+                raise self._failed("read", error) from None
+            return None  # so it says that of some damage
+        except self._arrow.ArrowException:
             return None
         try:
             return Facts(**json.loads(metadata[_KEY]))
         except (ValueError, KeyError, TypeError):
-            raise SettingError(
-                "Expected a folder with nothing but the report of a list on a cluster for report"
-                f" but received {os.fspath(self.folder)!r} of type str, where {part.name!r} is"
-                " none of it"
-            ) from None
+            raise self._strange(part) from None
+
+    def _strange(self, file: Path) -> SettingError:
+        return SettingError(
+            "Expected a folder with no Parquet files but those of a list on a cluster for report"
+            f" but received {os.fspath(self.folder)!r} of type str, which has {file.name!r}"
+        )
 
     def put(self, number: int, part: bytes) -> Facts:
         """Write the *part* of a shard, whole or not at all; return what came of the shard.
@@ -202,7 +220,9 @@ class Parts:
         """
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         try:
-            (self.folder / _SUMMARY).write_text(text, encoding="utf-8")
+            temporary = self.folder / f"{_SUMMARY}.tmp"
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.folder / _SUMMARY)
         except OSError as error:
             raise self._failed("write", error) from None
 

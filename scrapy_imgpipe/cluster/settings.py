@@ -15,22 +15,23 @@ if TYPE_CHECKING:
 
     from scrapy_imgpipe.pipeline import ImagesPipeline
 
-#: Settings that decide what comes of a list; where one has changed, its shards are done again.
-_DECIDING = ("IMAGES_STORE", "IMAGES_THUMBS", "IMGPIPE_FULL", "IMGPIPE_RENDITIONS")
-
 
 def named_for_all(settings: Settings, pipeline: ImagesPipeline) -> Settings:
     """Return *settings* with paths of store and index that mean the same in every folder."""
     settings = settings.copy()
-    for name in ("IMAGES_STORE", "IMGPIPE_INDEX"):
-        key, value = pipeline._look_up_setting(settings, name)  # noqa: SLF001 - a subclass's own
+    # Scrapy knows the store by one name only
+    index, _ = pipeline._look_up_setting(settings, "IMGPIPE_INDEX")  # noqa: SLF001 - see Place
+    for key in ("IMAGES_STORE", index):
+        value = settings.get(key)
         path = os.fspath(value) if isinstance(value, os.PathLike) else value
         if isinstance(path, str) and path not in {"", OFF} and not (is_url(path) or "://" in path):
             settings.set(key, str(Path(path).absolute()), "cmdline")
     return settings
 
 
-def deciding(settings: Settings, pipeline: str, digests: str) -> str:
-    """Return what tells this way to do a list from others."""
-    values = {name: settings.get(name) for name in _DECIDING}
-    return json.dumps([pipeline, digests, values], sort_keys=True, default=str)
+def deciding(settings: Settings, pipeline: ImagesPipeline, digests: str) -> str:
+    """Return what tells this way to do a list from others: where it differs, all is done again."""
+    rules = pipeline._rules()  # noqa: SLF001 - see Place
+    kind = f"{type(pipeline).__module__}.{type(pipeline).__qualname__}"
+    values = [kind, digests, settings.get("IMAGES_STORE"), rules.digest, rules.policy.limits]
+    return json.dumps(values, default=str)

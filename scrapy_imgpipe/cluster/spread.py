@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,7 @@ from scrapy_imgpipe.cluster.engine import Engine
 from scrapy_imgpipe.cluster.parts import Facts, Parts, totals
 from scrapy_imgpipe.cluster.settings import deciding, named_for_all
 from scrapy_imgpipe.cluster.shard import Far, ShardEnd, ShardOrder
-from scrapy_imgpipe.errors import FetchFailed, SettingError
+from scrapy_imgpipe.errors import FetchFailed, SettingError, StoreFailed
 from scrapy_imgpipe.fetching import settings as of_crawls
 from scrapy_imgpipe.fetching.columns import Looked
 from scrapy_imgpipe.fetching.fetch import (
@@ -116,16 +116,20 @@ def spread(  # noqa: PLR0913, PLR0917 - as `fetch`, and where
     looked = Looked(images)
     digests = looked.column(task.verify_hash, "the column of digests")
     orders = orders_of(each, built, replace(task, verify_hash=digests))
-    what = deciding(settings, f"{type(built).__module__}.{type(built).__qualname__}", digests)
+    what = deciding(settings, built, digests)
     item_key = str(settings.get("IMGPIPE_ITEM_KEY") or "")
-    with ExitStack() as stack:
-        parts = stack.enter_context(closing(Parts(folder)))
+    with closing(Engine(address)) as engine, closing(Parts(folder)) as parts:
         spreading = _Spreading(parts, orders, item_key, what, audience)
-        engine = stack.enter_context(closing(Engine(address, spreading.hear)))
+        engine.hear = spreading.hear
         spreading.cut(images, looked, task.shard_size)
-        stack.callback(lambda: spreading.summarise(time.monotonic() - began))
-        spreading.run(engine)
-    return spreading.ended(time.monotonic() - began)
+        try:
+            spreading.run(engine)
+        except BaseException:
+            with suppress(StoreFailed):  # there is worse to be told
+                spreading.summarise(time.monotonic() - began)
+            raise
+        spreading.summarise(time.monotonic() - began)
+        return spreading.ended(time.monotonic() - began)
 
 
 class _Spreading:
@@ -206,7 +210,7 @@ class _Spreading:
         try:
             while waiting or under_way:
                 self._look_for_workers(engine)
-                while waiting and len(under_way) < engine.places + 1:  # one is on its way
+                while waiting and engine.places and len(under_way) <= engine.places:
                     lane = waiting.popleft()
                     shard = self._lanes[lane][0]
                     under_way[shard.number] = lane
@@ -249,10 +253,11 @@ class _Spreading:
             self._failed_in_a_row = 0
             lane.popleft()
             return
-        self._tried.setdefault(number, set()).add(end.worker)
+        if end.worker:
+            self._tried.setdefault(number, set()).add(end.worker)
         if end.is_unfit:
             engine.leave_out(end.worker)
-            self._tries[number] -= bool(engine.places)  # others may do it
+            self._tries[number] -= 1
         if self._tries[number] < _MOST_TRIES:
             self._audience.say(f"Shard {number} is begun again: {end.problem}")
             return

@@ -17,7 +17,7 @@ from scrapy_imgpipe.commands.arguments import parser
 from scrapy_imgpipe.commands.console import Console
 from scrapy_imgpipe.errors import ImagePipeError
 from scrapy_imgpipe.parsers import parse, whole_number
-from scrapy_imgpipe.values import DAYS
+from scrapy_imgpipe.values import DAYS, FOLDER
 
 if TYPE_CHECKING:
     from scrapy.settings import Settings
@@ -114,8 +114,11 @@ def _run_at_place(wanted: argparse.Namespace, settings: Settings, console: Conso
     _name_store(wanted, settings)
     place = place_of(settings, wanted.pipeline)
     if wanted.command != "verify":
-        folders = [folder.strip("/") for folder in wanted.exclude]
-        place = replace(place, excluded=tuple(f"{folder}/" for folder in folders if folder))
+        excluded = [parse(FOLDER, "--exclude", folder) for folder in wanted.exclude]
+        place = replace(place, excluded=tuple(f"{folder}/" for folder in excluded))
+        for folder in place.excluded:
+            if next(place.store.list(folder), None) is None:
+                console.line(f"--exclude {folder}: no file of the store is there")
     with closing(place.index):
         if wanted.command == "import":
             return import_store(place, console, wanted.items)

@@ -161,13 +161,15 @@ def check_no_source(report: Path, images: ImageList) -> None:
     Raises:
         SettingError: it is a file of *images*, or a folder with one.
     """
-    with suppress(OSError):  # it is not there
-        for file in map(Path, images.files):
-            if any(place.samefile(report) for place in (file, file.parent)):
-                raise SettingError(
-                    "Expected a file that the list is not read from for report but received"
-                    f" {os.fspath(report)!r} of type {type(report).__name__}"
-                )
+    plain = os.path.abspath(report)  # noqa: PTH100 - without "x/.."; x may be made first
+    for file in map(Path, images.files):
+        for place in (file, file.parent):
+            with suppress(OSError):  # one of them is not there
+                if place.samefile(plain):
+                    raise SettingError(
+                        "Expected a file that the list is not read from for report but received"
+                        f" {os.fspath(report)!r} of type {type(report).__name__}"
+                    )
 
 
 def pipeline_for(settings: Settings, task: Task) -> ImagesPipeline:

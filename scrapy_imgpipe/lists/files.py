@@ -131,13 +131,22 @@ class TextFile:
 class Stream:
     """Standard input, or a file that a caller has open; nobody knows how long it is."""
 
-    path = ""
     weight = None
     identity = None
 
     def __init__(self, file: BinaryIO | None, column: str) -> None:
         self._file = file
         self._column = column
+
+    @property
+    def path(self) -> str:
+        """What is the same file as the one that is read; empty where none is."""
+        try:
+            file = self._file if self._file is not None else sys.stdin.buffer
+            found = f"/dev/fd/{file.fileno()}"
+        except (OSError, AttributeError, ValueError):  # closed, or in memory
+            return ""
+        return found if Path(found).exists() else ""
 
     def entries(self) -> Iterator[Entry]:
         """Yield URL and columns of each line."""

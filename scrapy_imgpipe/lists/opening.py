@@ -24,13 +24,11 @@ Given: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
 
 
 class _Source(Protocol):
-    """Where some of the lines come from.
+    """Where some of the lines come from."""
 
-    Attributes:
-        path: of the file that they are in; empty where that is none.
-    """
-
-    path: str
+    @property
+    def path(self) -> str:
+        """The file that they are in; empty where that is none."""
 
     @property
     def weight(self) -> int | None:

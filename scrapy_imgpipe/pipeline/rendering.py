@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scrapy_imgpipe import imaging, tasks
+from scrapy_imgpipe.errors import Overtaken
 from scrapy_imgpipe.guards import HostRules, shown_url
 from scrapy_imgpipe.optouts import DATA_MINING
 from scrapy_imgpipe.pipeline.answers import check_bytes, check_permission, refusal
@@ -101,13 +102,26 @@ class Rendering(Finding):
                 content = await self._turn_of_content(body, work, alone=rules.dedupe)
                 source = replace(source, content=content, urls=self._urls_of(content, request))
             if rules.store is not None:
-                return await self.workers.render(tasks.make_and_save, body, source, rules)
+                return await self._made_and_saved(body, source, rules)
             if rules.dedupe:
                 twin = await self.workers.run(tasks.twin_of, source, rules)
                 if twin is not None and await self._are_there(twin.files, info):
                     return self._shared(twin, source, work)
             made = await self.workers.render(tasks.keep, body, source, rules)
         return await self._saved(made, info, work.lease)
+
+    async def _made_and_saved(
+        self, body: bytes, source: tasks.Source, rules: tasks.Rules
+    ) -> tasks.Saved:
+        try:
+            return await self.workers.render(tasks.make_and_save, body, source, rules)
+        except Overtaken:
+            if source.lease is None or rules.store is None:
+                raise
+            source.lease.check()
+        # It was renewed meanwhile, which a worker process does not see: so it is written here.
+        kept = await self.workers.render(tasks.keep, body, source, rules)
+        return await self.workers.run(tasks.save, kept, rules.store, source.lease)
 
     def _urls_of(self, content: str, request: Request) -> int:
         """Return behind how many URLs of the host this crawl has met *content*, this one too."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scrapy_imgpipe import FetchFailed, SettingError, fetch_images
+from scrapy_imgpipe import FetchFailed, SettingError, StoreFailed, fetch_images
 from scrapy_imgpipe.cluster import engine
 from scrapy_imgpipe.cluster.parts import Parts
-from scrapy_imgpipe.cluster.settings import named_for_all
+from scrapy_imgpipe.cluster.settings import deciding, named_for_all
 from scrapy_imgpipe.cluster.spread import Spread
 from scrapy_imgpipe.fetching import settings as of_crawls
 from scrapy_imgpipe.fetching.fetch import Task, pipeline_for
@@ -348,10 +348,49 @@ def test_a_late_worker_of_another_version_costs_nobody_a_try(
     while "begun again: tcp://127" not in capsys.readouterr().err:  # it is there
         thread.join(POLL_SECONDS)
         assert thread.is_alive()
+    # it alone is left for a while: that is no reason to fail
+    cluster.workers[0].kill()
+    cluster.workers[0].wait()
+    said = ""
+    while "no workers: waiting for one" not in said:
+        said += capsys.readouterr().err
+        thread.join(POLL_SECONDS)
+        assert thread.is_alive()
+    cluster.workers.append(cluster.start_worker())
     gated.gate.set()
     thread.join(TIMEOUT_SECONDS)
     (done,) = ended
-    assert done.outcomes == {"stored": len(gated.urls)}
+    assert done.outcomes.total() == len(gated.urls)
+    assert {*done.outcomes} <= {"stored", "up-to-date"}
+
+
+def test_a_worker_that_dies_with_what_it_has_done_costs_its_shard_only(
+    cluster: Cluster, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has ended, the scheduler knows so, and nobody has fetched what came of it."""
+    cluster.wait_for_workers()
+    left = list(cluster.workers)
+    wait = engine.Engine.wait
+
+    def late(self: engine.Engine, seconds: float) -> Any:
+        while left and self._ended.empty():
+            threading.Event().wait(POLL_SECONDS)
+        if left:
+            (task,) = self._tasks.values()
+            (holder,) = next(iter(self._client.who_has([task]).values()))
+            pids = self._client.run(os.getpid)
+            (dead,) = (worker for worker in left if worker.pid == pids[holder])
+            left.clear()
+            dead.kill()
+            dead.wait()
+            while task.status == "finished":
+                threading.Event().wait(POLL_SECONDS)
+        return wait(self, seconds)
+
+    monkeypatch.setattr(engine.Engine, "wait", late)
+    done = fetched(cluster, photos(site, 4), tmp_path)
+    assert not left
+    assert done.outcomes.total() == 4
 
 
 def test_that_no_worker_is_left_is_said(
@@ -407,10 +446,16 @@ def test_parts_of_another_kind_of_report_are_left_alone(tmp_path: Path) -> None:
     with closing(open_report(folder)) as report:
         report.write([{"url": "a"}])
     before = contents(folder)
-    told = pytest.raises(SettingError, match=r"'part-00000\.parquet' is none of it")
-    with closing(Parts(folder)) as parts, told:
-        parts.known(["a"])
-    assert contents(folder).items() >= before.items()
+    with pytest.raises(SettingError, match=r"which has 'part-00000\.parquet'"):
+        Parts(folder)
+    assert contents(folder) == before
+    (folder / "part-00000.parquet").rename(folder / "mine.parquet")
+    with pytest.raises(SettingError, match=r"which has 'mine\.parquet'"):
+        Parts(folder)
+    (folder / "mine.parquet").unlink()
+    (folder / ".lock").write_text("somebody else's" * 100)
+    with pytest.raises(StoreFailed, match="Could not lock"):
+        Parts(folder)
 
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, "5 lines"])
@@ -427,6 +472,9 @@ def test_paths_mean_the_same_in_all_folders(
     given = {"IMAGES_STORE": Path("store"), "IMGPIPE_INDEX": "index.sqlite"}
     settings = of_crawls.complete(given)
     named = named_for_all(settings, pipeline_for(settings, Task()))
+    other = of_crawls.complete({**given, "IMAGES_THUMBS": {"a": (9, 9)}})
+    what = [deciding(one, pipeline_for(one, Task()), "") for one in (settings, other)]
+    assert what[0] != what[1]
     assert named["IMAGES_STORE"] == str(tmp_path / "store")
     assert named["IMGPIPE_INDEX"] == str(tmp_path / "index.sqlite")
     for index in ("off", "redis://127.0.0.1/0"):

@@ -179,11 +179,21 @@ def test_folders_of_somebody_else_are_left_alone(imgpipe, store):
     for path in ("uploads/a/b.jpg", "jobs/c.json", "uploads.jpg"):
         (store / path).parent.mkdir(parents=True, exist_ok=True)
         (store / path).write_bytes(jpeg())
-    excluded = ("--exclude", "uploads", "--exclude", "/jobs/", "--store", store)
+    excluded = ("--exclude", "./uploads", "--exclude", "x/../jobs/", "--store", store)
     assert imgpipe("import", *excluded)[:2] == (0, "2 images: 2 new\n")  # uploads.jpg is in none
     status, out, _ = imgpipe("prune", "--min-age", "0", "--delete", *excluded)
     assert (status, out.splitlines()[-1].split(", ")[0]) == (0, "2 of 6 files")  # thumbnails
     assert {path.name for path in store.rglob("*.*")} > {"b.jpg", "c.json", "uploads.jpg"}
+    out = imgpipe("prune", "--exclude", "upload", "--store", store)[1]
+    assert out.startswith("--exclude upload/: no file of the store is there\n")
+
+
+@pytest.mark.parametrize("folder", ["/abs/store/uploads", "../uploads", ".", "", "uploads\\"])
+def test_what_is_no_folder_of_the_store_is_refused(imgpipe, store, folder):
+    status, out, err = imgpipe("prune", "--delete", "--exclude", folder, "--store", store)
+    assert (status, out) == (2, "")
+    assert "Expected folder of the store" in err
+    assert "for --exclude but received" in err
 
 
 def test_fast_reads_no_file(imgpipe, store, tmp_path):

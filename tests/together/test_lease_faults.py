@@ -17,6 +17,7 @@ from scrapy_imgpipe.index import RedisIndex, store_address
 from tests.crawl.crawls import Crawl
 from tests.crawl.site import Answer
 from tests.pictures import jpeg
+from tests.together.steps import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from tests.crawl.site import Site
@@ -103,6 +104,19 @@ def test_what_was_stored_just_now_counts_however_soon_it_expires(two, site):
     two.gate.set()
     assert first.end().went_well().outcomes == {"stored": 1}
     assert second.end().went_well().outcomes == {"up-to-date": 1}
+    assert site.asked("g") == {"/a.jpg": 1}
+
+
+def test_a_long_rendering_in_a_process_is_downloaded_once(two, site):
+    site.answers["/a.jpg"] = jpeg()
+    settings = {
+        "IMGPIPE_LEASE_SECONDS": LEASE_SECONDS,
+        "IMGPIPE_ISOLATION": "process",
+        "IMGPIPE_FULL": {"steps": ["tests.together.steps.slow"]},
+    }
+    crawled = two.start("alone", **settings).end().went_well()
+    assert crawled.outcomes == {"stored": 1}
+    assert "imgpipe/leases/overtaken" not in crawled.stats
     assert site.asked("g") == {"/a.jpg": 1}
 
 
