@@ -6,8 +6,10 @@ One process for each store: jobs are the business of the one that accepted them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import quote
 
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.di import Provide
@@ -18,22 +20,41 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import Parameter
 
 from scrapy_imgpipe import ImageBroken, ImagePipeError, SourceRejected
-from scrapy_imgpipe.index import SqliteIndex
+from scrapy_imgpipe.index import index_at, store_address
 from scrapy_imgpipe.stores import Signing, store_at
+from scrapy_imgpipe.stores.access import servers_of
 from service import files, guarding, layout, problems, uploads
+from service.catalogue import Catalogue
 from service.engine import Engine
 from service.images import Images
 from service.jobs import Jobs
 from service.problems import NotThere, Refused, responses
-from service.settings import Settings
+from service.settings import MOST_NAME, Settings
+from service.turns import Turns
 from service.wire import Health, ImageInfo, Job, Mode, Page
 
 _Request: TypeAlias = Request[Any, Any, Any]
 ImageId: TypeAlias = Annotated[
     str, Parameter(pattern=layout.ID, description="40 hexadecimal digits")
 ]
-FileName: TypeAlias = Annotated[str, Parameter(pattern=layout.FILE)]
-Name: TypeAlias = Annotated[str, Parameter(min_length=1, max_length=100)]
+#: The rest of an address, slashes and all; it comes with one in front.
+FilePath: TypeAlias = Annotated[str, Parameter(pattern=layout.FILE)]
+Name: TypeAlias = Annotated[str, Parameter(min_length=1, max_length=1 + MOST_NAME)]
+
+#: Who may wait for a turn at a full image in memory; a page has many thumbnails.
+_WAITING: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service is made of; ``bodies`` and ``reads`` are turns."""
+
+    settings: Settings
+    engine: Engine
+    images: Images
+    jobs: Jobs
+    bodies: Turns
+    reads: Turns
 
 
 @post(
@@ -47,78 +68,73 @@ Name: TypeAlias = Annotated[str, Parameter(min_length=1, max_length=100)]
         **responses(400, 403, 408, 413, 415, 500, 503),
     },
 )
-async def upload(
-    request: _Request, images: Images, jobs: Jobs, turns: uploads.Turns, mode: Mode = Mode.NOW
-) -> Response[ImageInfo]:
+async def upload(request: _Request, parts: Parts, mode: Mode = Mode.NOW) -> Response[Any]:
     """Store an image, and make its variants now or in the background."""
-    with turns.taken():
+    images, jobs, run = parts.images, parts.jobs, parts.engine.run
+    async with parts.bodies.taken():
         data = await uploads.received(request)
         image_id = layout.id_of(data)
-        new = True
-        if mode is Mode.BACKGROUND:
-            if not await images.is_complete(image_id):
-                await images.check(data)
-                return _accepted(await jobs.accept(image_id, data))
-            new = False
-        else:
-            new = await images.make(image_id, data)
-    info = await images.info(image_id)
-    if info is None:  # somebody removed it meanwhile
-        raise NotThere(f"There is no image {image_id}")
-    return Response(info, status_code=201 if new else 200, headers={"Location": info.url})
+        new = mode is Mode.NOW and await images.make(image_id, data)
+        if mode is Mode.BACKGROUND and not await run(images.catalogue.is_complete, image_id):
+            await run(images.check, data)
+            job = await jobs.accept(image_id, data)
+            return Response(job, status_code=202, headers={"Location": f"/jobs/{job.id}"})
+        await jobs.settle(image_id)
+    told = await _info(image_id, parts)
+    return Response(told, status_code=201 if new else 200, headers={"Location": told.url})
 
 
-def _accepted(job: Job) -> Response[Any]:
-    return Response(job, status_code=202, headers={"Location": f"/jobs/{job.id}"})
-
-
-@get("/images", responses=responses(400, 500, 503))
-async def listed(
-    images: Images,
-    after: Annotated[str, Parameter(pattern="^([0-9a-f]{40})?$")] = "",
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 50,
-) -> Page:
-    """List images, in the order of their identifiers."""
-    return await images.page(after, limit)
-
-
-@get("/images/{image_id:str}", responses=responses(400, 404, 500, 503))
-async def info(image_id: ImageId, images: Images) -> ImageInfo:
-    """Tell all about one image."""
-    found = await images.info(image_id)
+async def _info(image_id: str, parts: Parts) -> ImageInfo:
+    found = await parts.engine.run(parts.images.catalogue.info, image_id)
     if found is None:
         raise NotThere(f"There is no image {image_id}")
     return found
 
 
+@get("/images", responses=responses(400, 500, 503))
+async def listed(
+    parts: Parts,
+    after: Annotated[str, Parameter(pattern="^([0-9a-f]{40})?$")] = "",
+    limit: Annotated[int, Parameter(ge=1, le=100)] = 50,
+) -> Page:
+    """List images, in the order of their identifiers."""
+    return await parts.engine.run(parts.images.catalogue.page, after, limit)
+
+
+@get("/images/{image_id:str}", responses=responses(400, 404, 500, 503))
+async def info(image_id: ImageId, parts: Parts) -> ImageInfo:
+    """Tell all about one image."""
+    return await _info(image_id, parts)
+
+
 @get(
-    "/images/{image_id:str}/{name:str}",
+    "/images/{image_id:str}/{name:path}",
     status_code=307,
     responses={
         307: ResponseSpec(None, description="`Location` says where the file is."),
         **responses(400, 404, 500, 503),
     },
 )
-async def variant(  # noqa: PLR0913, PLR0917 - what it needs, and what it is asked
-    image_id: ImageId, name: Name, images: Images, jobs: Jobs, engine: Engine, settings: Settings
-) -> Response[None]:
+async def variant(image_id: ImageId, name: Name, parts: Parts) -> Response[None]:
     """Go to the file of a variant, which is made if it is not there."""
+    images, jobs, name = parts.images, parts.jobs, name.removeprefix("/")
     try:
         path = await images.variant(image_id, name)
-        if path is None and images.has_variant(name):
-            data = await jobs.upload(image_id)  # whoever wants it now need not wait for its turn
-            if data is not None:
-                await images.make(image_id, data)
-                path = await images.variant(image_id, name)
+        if path is None and jobs.is_open(image_id):  # whoever wants it now does not wait
+            async with parts.bodies.taken():
+                data = await jobs.upload(image_id)
+                if data is not None:
+                    await images.make(image_id, data)
+            path = await images.variant(image_id, name)
     except (SourceRejected, ImageBroken) as error:  # who asks has done nothing wrong
         raise Refused(500, error.code, f"What is stored is no whole image: {error}") from None
     if path is None:
         raise NotThere(f"There is no variant {name!r} of an image {image_id}")
     if isinstance(images.store, Signing):
-        seconds = settings.signed_seconds
-        url = await engine.run(images.store.signed_url, path, seconds)
+        seconds = parts.settings.signed_seconds
+        url = await parts.engine.run(images.store.signed_url, path, seconds)
         return _redirected(url, f"private, max-age={seconds // 2}")
-    return _redirected(f"/files/{path}", f"public, max-age={files.FRESH_SECONDS}")
+    return _redirected(quote(f"/files/{path}"), f"public, max-age={files.FRESH_SECONDS}")
 
 
 def _redirected(url: str, caching: str) -> Response[None]:
@@ -126,50 +142,47 @@ def _redirected(url: str, caching: str) -> Response[None]:
     return Response(None, status_code=307, headers=headers, media_type=MediaType.TEXT)
 
 
-_FILE: Final[dict[str, Any]] = {
-    "media_type": "image/*",
-    "responses": {
+@get(
+    "/files/{path:path}",
+    media_type="image/*",
+    responses={
         200: ResponseSpec(bytes, description="The file.", media_type="image/*"),
         304: ResponseSpec(None, description="You have it."),
         **responses(400, 404, 500, 503),
     },
-}
-
-
-@get("/files/full/{file_name:str}", **_FILE)
-async def full_file(
-    file_name: FileName, request: _Request, images: Images, engine: Engine
-) -> Response[bytes]:
-    """Send the full image that is stored under this name."""
-    return await files.sent(f"full/{file_name}", request, images.store, engine)
-
-
-@get("/files/thumbs/{name:str}/{file_name:str}", **_FILE)
-async def thumb_file(
-    name: Name, file_name: FileName, request: _Request, images: Images, engine: Engine
-) -> Response[bytes]:
-    """Send the variant that is stored under this name."""
-    return await files.sent(f"thumbs/{name}/{file_name}", request, images.store, engine)
+)
+async def file(path: FilePath, request: _Request, parts: Parts) -> Response[Any]:
+    """Send a full image, or a variant, that is stored under this name."""
+    store = parts.images.store
+    return await files.sent(path.removeprefix("/"), request, store, parts.engine, parts.reads)
 
 
 @get("/jobs/{image_id:str}", responses=responses(400, 404, 500, 503))
-async def job(image_id: ImageId, jobs: Jobs) -> Job:
-    """Tell how far a job is; it is kept when it has ended."""
-    found = await jobs.get(image_id)
+async def job(image_id: ImageId, parts: Parts) -> Job:
+    """Tell how far a job is; it is kept for a week when it has ended."""
+    found = await parts.jobs.get(image_id)
     if found is None:
         raise NotThere(f"There is no job {image_id}")
     return found
 
 
 @get("/health", responses=responses())
-async def health(jobs: Jobs, engine: Engine) -> Health:
+async def health(parts: Parts) -> Health:
     """Tell that the service is there, and what it has to do."""
-    return Health("ok", len(jobs), engine.renders)
+    return Health("ok", len(parts.jobs), parts.engine.renders)
 
 
-def _given(part: object) -> Provide:
-    """Return what gives handlers *part*."""
-    return Provide(lambda: part, sync_to_thread=False)
+class Service(Litestar):
+    """What Litestar does, and for all requests what it has no word for."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer HEAD as GET, whose body the server drops; hold what an answer needs."""
+        async with AsyncExitStack() as held:
+            if scope["type"] == "http":
+                scope = {**scope, "state": {**scope.get("state", {}), "held": held}}
+                if scope["method"] == "HEAD":
+                    scope["method"] = "GET"
+            await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -178,19 +191,24 @@ def create_app(settings: Settings | None = None) -> Litestar:
     Raises:
         SettingError: a setting cannot be used.
         StoreFailed: the store cannot be made.
-        ImportError: what the store needs is not installed.
+        IndexFailed: the index cannot be opened.
+        ImportError: what the store or the index needs is not installed.
     """
     settings = settings or Settings.of()
+    store = store_at(settings.store, settings.access, "IMAGES_STORE")
+    address = store_address(settings.store, *servers_of(settings.store, settings.access))
+    index = index_at(settings.index, address) if settings.index else None
+    if index is not None:
+        index.since()  # or it would be missed by the first who needs it
     engine = Engine(settings.workers, settings.seconds, settings.memory)
-    index = SqliteIndex(settings.index) if settings.index else None
-    images = Images(store_at(settings.store, key="IMAGES_STORE"), index, settings.plan, engine)
-    parts = {"engine": engine, "images": images, "settings": settings}
-    turns = uploads.Turns(settings.uploads)
+    reads = Turns(settings.uploads, _WAITING)
+    images = Images(Catalogue(store, index, settings.plan), settings.plan, engine, reads)
     jobs = Jobs(images, engine, settings.jobs, settings.workers)
+    parts = Parts(settings, engine, images, jobs, Turns(settings.uploads), reads)
 
     @asynccontextmanager
     async def life(_: Litestar) -> AsyncIterator[None]:
-        await jobs.start()
+        jobs.start()
         try:
             yield
         finally:
@@ -199,11 +217,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             if index is not None:
                 index.close()
 
-    return Litestar(
-        [upload, listed, info, variant, full_file, thumb_file, job, health],
-        dependencies={
-            name: _given(part) for name, part in {**parts, "jobs": jobs, "turns": turns}.items()
-        },
+    return Service(
+        [upload, listed, info, variant, file, job, health],
+        dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         lifespan=[life],
         guards=[guarding.of_host(settings.hosts)],
         response_headers=problems.HEADERS,

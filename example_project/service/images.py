@@ -1,50 +1,48 @@
-"""The images of one store: made, found and told about."""
+"""The images of one store: made when they come, or when somebody asks."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from bisect import insort
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from scrapy_imgpipe import ImageRecord, IndexFailed, Rendition
-from scrapy_imgpipe.imaging import Picture, check_head, check_header, media_type_of, size_of
-from scrapy_imgpipe.index import Key
+from scrapy_imgpipe import ImageBroken, ImageRecord, Rendition, SourceRejected
+from scrapy_imgpipe.imaging import Picture, check_head, check_header, media_type_of
 from scrapy_imgpipe.records import checksum
 from scrapy_imgpipe.stores import Facts, File
 from service import layout
-from service.settings import ORIGINAL
-from service.wire import ImageInfo, ListedImage, Page, VariantInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scrapy_imgpipe import Plan, Variant
-    from scrapy_imgpipe.index import Index
     from scrapy_imgpipe.stores import Stat, Store
+    from service.catalogue import Catalogue
     from service.engine import Engine
+    from service.layout import Found
+    from service.turns import Turns
 
-_logger = logging.getLogger(__name__)
+#: Full images that do not decode which are remembered, and for how long, in seconds: what
+#: was no fault of theirs passes.
+_MOST_BROKEN: Final = 1000
+_BROKEN_SECONDS: Final = 600.0
 
 
 class Images:
-    """Images by identifier, in *store*.
+    """Makes images and their variants.
 
     Args:
-        store: of uploads, of a crawl, or of both.
-        index: of that store, if there is one: it is told of uploads, and asked for sizes.
+        catalogue: what is there, and where.
         plan: what is made of every image.
         engine: who does the work.
+        reads: turns at having a full image in memory.
     """
 
-    def __init__(self, store: Store, index: Index | None, plan: Plan, engine: Engine) -> None:
-        self.store = store
-        self._index = index
+    def __init__(self, catalogue: Catalogue, plan: Plan, engine: Engine, reads: Turns) -> None:
+        self.catalogue = catalogue
+        self.store: Store = catalogue.store
         self._plan = plan
         self._engine = engine
+        self._reads = reads
         self._variants = {variant.name: variant for variant in plan.variants}
-        self._noting = asyncio.Lock()
+        self._broken: dict[Found, tuple[float, SourceRejected | ImageBroken]] = {}
 
     async def make(self, image_id: str, data: bytes) -> bool:
         """Store all variants of an upload, the full image last; return whether it is new.
@@ -60,8 +58,7 @@ class Images:
         return await self._engine.once(image_id, lambda: self._make(image_id, data))
 
     async def _make(self, image_id: str, data: bytes) -> bool:
-        found = await self._engine.run(layout.find_full, self.store, image_id)
-        if found is not None:
+        if await self._engine.run(self.catalogue.full, image_id) is not None:
             for name in self._variants:
                 await self.variant(image_id, name)
             return False
@@ -82,29 +79,18 @@ class Images:
             stored_at=time.time(),
             outcome="stored",
         )
-        await self._note(record)
+        await self._engine.run(self.catalogue.note, record)
         return True
 
-    async def check(self, data: bytes) -> None:
+    def check(self, data: bytes) -> None:
         """Refuse what cannot become an image, by its header; nothing is decoded.
 
         Raises:
             SourceRejected: it is no image, or a larger one than is taken here.
             ImageBroken: its header does not hold together.
         """
-        await self._engine.run(self._check, data)
-
-    async def is_complete(self, image_id: str) -> bool:
-        """Return whether the image and all its variants are stored.
-
-        Raises:
-            StoreFailed: the store cannot tell.
-        """
-        return await self._engine.run(self._is_complete, image_id)
-
-    def has_variant(self, name: str) -> bool:
-        """Return whether images have a variant of that name, made or not."""
-        return name == ORIGINAL or name in self._variants
+        check_head(data, self._plan.formats)
+        check_header(data, self._plan)
 
     async def variant(self, image_id: str, name: str) -> str | None:
         """Return the path of a variant, which is made if it is not there.
@@ -113,154 +99,57 @@ class Images:
         for one variant, one makes it.
 
         Raises:
-            ImageBroken: what is stored does not decode.
+            SourceRejected, ImageBroken: what is stored does not decode.
             StoreFailed: the store cannot tell, or take it.
+            Busy: too many wait for a turn.
         """
-        if name == ORIGINAL:
-            found = await self._engine.run(layout.find_full, self.store, image_id)
-            return None if found is None else found[0]
-        variant = self._variants.get(name)
-        if variant is None:
+        found = await self._engine.run(self.catalogue.variant, image_id, name)
+        if found is not None:
+            return found.path
+        if name not in self._variants:
             return None
-        path = layout.variant_path(image_id, variant)
-        if await self._engine.run(layout.find, self.store, path) is not None:
-            return path
         return await self._engine.once(
-            (image_id, name), lambda: self._make_variant(image_id, variant)
+            (image_id, name), lambda: self._make_variant(image_id, self._variants[name])
         )
 
     async def _make_variant(self, image_id: str, variant: Variant) -> str | None:
-        run, path = self._engine.run, layout.variant_path(image_id, variant)
-        if await run(layout.find, self.store, path) is not None:  # made since somebody looked
-            return path
-        found = await run(layout.find_full, self.store, image_id)
-        data = await run(self.store.get, found[0]) if found is not None else None
-        if found is None or data is None:
-            return None
-        (picture,) = await self._engine.render(data, self._plan, (variant.name,))
+        run = self._engine.run
+        async with self._reads.taken():
+            full = await run(self.catalogue.full, image_id)
+            found = await run(self.catalogue.variant, image_id, variant.name)
+            if full is None or found is not None:  # made since somebody looked
+                return None if found is None else found.path
+            self._refuse_broken(full)
+            data = await run(self.store.get, full.path)
+            if data is None:
+                return None
+            try:
+                (picture,) = await self._engine.render(data, self._plan, (variant.name,))
+            except (SourceRejected, ImageBroken) as error:
+                self._remember(full, error)
+                raise
+            del data
         file = self._file(image_id, picture)
         stat = await run(self.store.put, *file)
-        await self._note_variant(found[0], self._rendition(picture, file, stat))
-        return path
+        if await run(self.catalogue.full, image_id) != full:  # a crawl replaced it meanwhile
+            await run(self.store.delete, file.path)
+            return await self._make_variant(image_id, variant)
+        made = self._rendition(picture, file, stat)
+        await run(self.catalogue.note_variant, full.path, made)
+        return file.path
 
-    async def info(self, image_id: str) -> ImageInfo | None:
-        """Return what is known of an image; None where there is none.
+    def _refuse_broken(self, full: Found) -> None:
+        """Refuse at once what was tried in vain, and has not changed since."""
+        until, error = self._broken.get(full, (0, None))
+        if error is not None and time.monotonic() < until:
+            raise type(error)(error.reason, error.code)
 
-        Raises:
-            StoreFailed: the store cannot tell.
-        """
-        found = await self._engine.run(layout.find_full, self.store, image_id)
-        if found is None:
-            return None
-        return await self._engine.run(self._info, image_id, *found)
-
-    async def page(self, after: str, limit: int) -> Page:
-        """Return up to *limit* images whose identifiers come behind *after*.
-
-        From the index, where there is one, else from the names of files. All of them are
-        gone through, in bounded memory: neither has them in order.
-
-        Raises:
-            IndexFailed, StoreFailed: it cannot be read.
-        """
-        return await self._engine.run(self._page, after, limit)
-
-    # --- what waits for the store or the index ---
-
-    def _check(self, data: bytes) -> None:
-        check_head(data, self._plan.formats)
-        check_header(data, self._plan)
-
-    def _is_complete(self, image_id: str) -> bool:
-        paths = (layout.variant_path(image_id, variant) for variant in self._plan.variants)
-        there = (layout.find(self.store, path) for path in paths)
-        return layout.find_full(self.store, image_id) is not None and None not in there
-
-    def _info(self, image_id: str, path: str, stat: Stat) -> ImageInfo:
-        record = self._record(path)
-        known = {} if record is None else {file.name: file for file in record.files}
-        form = "" if record is None else record.format
-        width, height, form, size = self._look(path, stat, known.get(""), form)
-        original = VariantInfo(ORIGINAL, _url(image_id, ORIGINAL), True, width, height, form, size)
-        others = [
-            self._variant_info(image_id, variant, known.get(variant.name), (width, height))
-            for variant in self._plan.variants
-        ]
-        return ImageInfo(
-            image_id, f"/images/{image_id}", width, height, form, size, [original, *others]
-        )
-
-    def _variant_info(
-        self,
-        image_id: str,
-        variant: Variant,
-        known: Rendition | None,
-        full: tuple[int | None, int | None],
-    ) -> VariantInfo:
-        url = _url(image_id, variant.name)
-        path = layout.variant_path(image_id, variant)
-        stat = layout.find(self.store, path)
-        if stat is not None:
-            looks = self._look(path, stat, known, variant.format)
-            return VariantInfo(variant.name, url, True, *looks)
-        width, height = full
-        size = size_of((width, height), variant) if width and height else None
-        width, height = size or (None, None)
-        return VariantInfo(variant.name, url, False, width, height, variant.format)
-
-    def _look(
-        self, path: str, stat: Stat, known: Rendition | None, form: str
-    ) -> tuple[int | None, int | None, str, int]:
-        """Return width, height, format and bytes of a stored file, as the record has them."""
-        if known is not None and known.bytes == stat.bytes and known.width and form:
-            return known.width, known.height, form, stat.bytes
-        return *layout.look_of(self.store.get(path) or b""), stat.bytes
-
-    def _record(self, path: str) -> ImageRecord | None:
-        """Return the record of an upload; the index does not find those of a crawl by path."""
-        if self._index is None:
-            return None
-        try:
-            return self._index.get([Key("", path)])[0]
-        except IndexFailed:  # the file itself tells as much
-            return None
-
-    def _page(self, after: str, limit: int) -> Page:
-        best: list[str] = []
-        listed: dict[str, ListedImage] = {}
-        for one in self._listed():
-            if one.id <= after or one.id in listed:
-                continue
-            if len(best) > limit:
-                if one.id > best[-1]:
-                    continue
-                del listed[best.pop()]
-            insort(best, one.id)
-            listed[one.id] = one
-        page = [listed[each] for each in best[:limit]]
-        return Page(page, page[-1].id if len(best) > limit else None)
-
-    def _listed(self) -> Iterator[ListedImage]:
-        if self._index is None:
-            for path in self.store.list("full/"):
-                if image_id := layout.id_in(path):
-                    yield ListedImage(image_id, f"/images/{image_id}", path)
-            return
-        for record in self._index.records():
-            full = record.full
-            if full is not None and (image_id := layout.id_in(full.path)):
-                sizes = {"width": full.width, "height": full.height, "bytes": full.bytes}
-                known = {key: size for key, size in sizes.items() if size}
-                yield ListedImage(
-                    image_id,
-                    f"/images/{image_id}",
-                    full.path,
-                    record.url,
-                    format=record.format,
-                    **known,
-                )
-
-    # --- what is kept of what was made ---
+    def _remember(self, full: Found, error: SourceRejected | ImageBroken) -> None:
+        self._broken.pop(full, None)
+        if len(self._broken) >= _MOST_BROKEN:
+            del self._broken[next(iter(self._broken))]
+        kept = type(error)(error.reason, error.code)  # without the frames that hold the image
+        self._broken[full] = time.monotonic() + _BROKEN_SECONDS, kept
 
     def _file(self, image_id: str, picture: Picture) -> File:
         kind = media_type_of(picture.format)
@@ -283,26 +172,3 @@ class Images:
             self._variants[name].digest if name else "",
             picture.format if name else "",
         )
-
-    async def _note_variant(self, path: str, made: Rendition) -> None:
-        async with self._noting:  # two variants of one image may be made at the same time
-            record = await self._engine.run(self._record, path)
-            if record is not None:
-                others = [file for file in record.renditions if file.name != made.name]
-                await self._put_record(record._replace(renditions=(*others, made)))
-
-    async def _note(self, record: ImageRecord) -> None:
-        async with self._noting:
-            await self._put_record(record)
-
-    async def _put_record(self, record: ImageRecord) -> None:
-        if self._index is None:
-            return
-        try:
-            await self._engine.run(self._index.put, [record])
-        except IndexFailed as error:  # the files are there, and tell as much
-            _logger.warning("%s", error)
-
-
-def _url(image_id: str, name: str) -> str:
-    return f"/images/{image_id}/{name}"

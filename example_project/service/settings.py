@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from scrapy_imgpipe import Plan, SettingError, Variant
+from scrapy_imgpipe import Plan, SettingError, StoreFailed, Variant
 from scrapy_imgpipe.imaging import step_of
 from scrapy_imgpipe.parsers import Parser, parse, whole_number
+from scrapy_imgpipe.paths import checked_path
 from scrapy_imgpipe.renditions import parse_renditions
+from scrapy_imgpipe.stores import Access
 from scrapy_imgpipe.variants import SOURCE
 
 #: The name under which everybody gets the full image.
@@ -18,6 +20,9 @@ ORIGINAL: Final = "original"
 
 #: An upload of more bytes is refused.
 MOST_BYTES: Final = 20 << 20
+
+#: Characters of the name of a variant: it stands in addresses and in names of files.
+MOST_NAME: Final = 100
 
 #: What is made of every image unless the environment says otherwise.
 VARIANTS: Final = (
@@ -39,8 +44,9 @@ class Settings:
 
     Attributes:
         store: a directory, or a URI as for ``store_at``.
-        index: file of the index of the crawls that fill this store, and of what is uploaded;
-            empty for none.
+        access: how it is reached, where it is on another machine.
+        index: file or URL of the index of the crawls that fill this store, and of what is
+            uploaded; empty or ``off`` for none.
         plan: what is made of every image.
         workers: images that are rendered at once, each by a worker process.
         uploads: bodies that may be in memory at once; more are asked to come again.
@@ -53,6 +59,7 @@ class Settings:
     """
 
     store: str = "images"
+    access: Access = Access()  # noqa: RUF009 - frozen
     index: str = ""
     plan: Plan = Plan(VARIANTS, strip="all")  # noqa: RUF009 - frozen
     workers: int = 2
@@ -74,18 +81,38 @@ class Settings:
         hosts = environment.get("SERVICE_HOSTS", "")
         return cls(
             environment.get("IMAGES_STORE") or found.store,
-            environment.get("IMGPIPE_INDEX", "").removesuffix("off"),
+            Access(aws_endpoint_url=environment.get("AWS_ENDPOINT_URL", "")),
+            environment.get("IMGPIPE_INDEX", ""),
             _plan_of(environment.get("IMGPIPE_RENDITIONS", "")),
             _count(environment, "SERVICE_WORKERS", os.cpu_count() or found.workers),
             _count(environment, "SERVICE_UPLOADS", found.uploads),
             _count(environment, "SERVICE_JOBS", found.jobs),
-            tuple(hosts.split(",")) if hosts else found.hosts,
+            tuple(host.strip(" []").lower() for host in hosts.split(",")) if hosts else found.hosts,
         )
 
 
 def _count(environment: Mapping[str, str], key: str, default: int) -> int:
     found: int = parse(_COUNT, key, environment.get(key) or default)
     return found
+
+
+def _name_of(name: str) -> str:
+    """Accept a name that can be a file's, and a step of an address."""
+    windows = os.name == "nt"
+    try:
+        checked = checked_path(name, windows=windows)
+    except StoreFailed:
+        raise ValueError(name) from None
+    if checked != name or "/" in name or name in {ORIGINAL, "."} or len(name) > MOST_NAME:
+        raise ValueError(name)
+    return name
+
+
+_NAME = Parser(
+    f"names that are no {ORIGINAL!r} and can be those of files, without '/' and of at most"
+    f" {MOST_NAME} characters,",
+    _name_of,
+)
 
 
 def _plan_of(text: str) -> Plan:
@@ -95,11 +122,12 @@ def _plan_of(text: str) -> Plan:
         parsed = parse(_RENDITIONS, "IMGPIPE_RENDITIONS", text).values()
         variants = tuple(_with_steps(variant) for variant in parsed)
     for variant in variants:
+        parse(_NAME, "IMGPIPE_RENDITIONS", variant.name)
         # The path of a variant has to follow from the identifier alone.
-        if variant.format == SOURCE or variant.name == ORIGINAL or "/" in variant.name:
+        if variant.format == SOURCE:
             raise SettingError(
-                f"Expected renditions of one format, and none named {ORIGINAL!r}, for"
-                f" IMGPIPE_RENDITIONS but received {variant.name!r} in {variant.format}"
+                "Expected renditions of one format for IMGPIPE_RENDITIONS but received"
+                f" {variant.name!r} in {variant.format}"
             )
     return Plan(variants, strip="all")
 

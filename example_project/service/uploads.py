@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +11,7 @@ from litestar.datastructures import UploadFile
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
-from service.problems import Busy, Refused
+from service.problems import Refused
 from service.settings import MOST_BYTES
 
 #: The part of a form that has the image.
@@ -30,33 +28,6 @@ _PATIENCE_SECONDS: Final = 120
 
 _FORM: Final = "multipart/form-data"
 _RAW: Final = ("image/", "application/octet-stream")
-
-
-class Turns:
-    """How many uploads are in memory at once; nobody waits for a turn, they come again.
-
-    Args:
-        most: 1 or more.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken = 0
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Have one.
-
-        Raises:
-            Busy: all are taken.
-        """
-        if self._taken >= self._most:
-            raise Busy(f"{self._most} uploads are under way already")
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
 
 
 async def received(request: Request[Any, Any, Any]) -> bytes:

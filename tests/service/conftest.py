@@ -61,6 +61,9 @@ class Server:
         assert self.process.stderr is not None
         self.log.extend(self.process.stderr)
 
+    def logged(self, words: str) -> bool:
+        return any(words in line for line in list(self.log))
+
     def upload(self, data: bytes, mode: str = "now", **headers: str) -> httpx.Response:
         headers = {"Content-Type": "image/jpeg", **headers}
         return self.client.post("/images", params={"mode": mode}, content=data, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from tests.service.conftest import PHOTO, ROOT
 
 #: For each operation.
 EXAMPLES = 100
-OPERATIONS = 8
+OPERATIONS = 7
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,12 @@ def test_a_wrong_setting_stops_the_start_in_one_sentence(environment):
 
     with pytest.raises(SettingError, match=r"Expected .* but received"):
         Settings.of(environment)
+
+
+@pytest.mark.parametrize("name", ["a/b", ".", "..", "", "original", "x" * 101, "a\n", ".imgpipe-a"])
+def test_a_name_that_has_no_address_is_refused(name):
+    from service.settings import Settings
+
+    with pytest.raises(SettingError, match=r"without '/' .*but received") as caught:
+        Settings.of({"IMGPIPE_RENDITIONS": json.dumps({name: {"width": 5}})})
+    assert "\n" not in str(caught.value)

@@ -197,6 +197,13 @@ def test_other_names_are_not_answered_to(server):
     assert server.client.get("/health", headers={"Host": "localhost:1"}).status_code == 200
 
 
+def test_names_are_told_without_their_case(serve, tmp_path):
+    server = serve(tmp_path, SERVICE_HOSTS="Images.Example, b.example ,[::1]")
+    for host in ("images.example", "IMAGES.example:80", "B.Example", "[::1]:8000"):
+        assert server.client.get("/health", headers={"Host": host}).status_code == 200
+    problem(server.client.get("/health"), 421, "host")
+
+
 def test_an_animation_is_taken(server):
     frames = [noise((50, 40)) for _ in range(3)]
     file = io.BytesIO()
