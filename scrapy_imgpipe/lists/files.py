@@ -79,7 +79,7 @@ class TextFile:
 
     def __init__(self, path: str, column: str) -> None:
         self._place = repr(path)
-        self.path = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
+        self.path: str = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
         self._column = column
         self._kind = extensions_of(path)[0]
         self._files: tuple[BinaryIO, ...] = ()

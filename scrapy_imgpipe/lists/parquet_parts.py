@@ -65,7 +65,7 @@ class ParquetPart:
 
     def __init__(self, path: str, column: str) -> None:
         self._place = repr(path)
-        self.path = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
+        self.path: str = os.path.abspath(path)  # noqa: PTH100 - keeps links as they are
         self._column = column
         try:
             self._arrow, self._parquet = pyarrow()
