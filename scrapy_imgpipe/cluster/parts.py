@@ -155,17 +155,18 @@ class Parts:
             shards: what tells each shard from others, by its number.
         """
         wanted = dict(enumerate(shards))
-        found = {}
+        found, kept = {}, {}
         for part, facts in self._found.items():
             number = int(part.stem.partition("-")[2])
             if facts is not None and facts.shard == wanted.get(number):
-                found[number] = facts
+                found[number] = kept[part] = facts
                 continue
             with suppress(OSError):
                 part.unlink()
-        if len(found) < len(self._found):
+        if len(kept) < len(self._found):
             with suppress(OSError):
                 (self.folder / _SUMMARY).unlink()  # it was of these
+        self._found = kept
         return found
 
     def _facts_in(self, part: Path) -> Facts | None:
