@@ -68,7 +68,7 @@ class Parts:
         **responses(400, 403, 408, 413, 415, 500, 503),
     },
 )
-async def upload(request: _Request, parts: Parts, mode: Mode = Mode.NOW) -> Response[Any]:
+async def upload(request: _Request, parts: Parts, mode: Mode = Mode.NOW) -> Response[ImageInfo]:
     """Store an image, and make its variants now or in the background."""
     images, jobs, run = parts.images, parts.jobs, parts.engine.run
     async with parts.bodies.taken():
@@ -77,8 +77,8 @@ async def upload(request: _Request, parts: Parts, mode: Mode = Mode.NOW) -> Resp
         new = mode is Mode.NOW and await images.make(image_id, data)
         if mode is Mode.BACKGROUND and not await run(images.catalogue.is_complete, image_id):
             await run(images.check, data)
-            job = await jobs.accept(image_id, data)
-            return Response(job, status_code=202, headers={"Location": f"/jobs/{job.id}"})
+            kept: Any = await jobs.accept(image_id, data)
+            return Response(kept, status_code=202, headers={"Location": f"/jobs/{image_id}"})
         await jobs.settle(image_id)
     told = await _info(image_id, parts)
     return Response(told, status_code=201 if new else 200, headers={"Location": told.url})
