@@ -139,7 +139,7 @@ def cut(
     """Cut *lines* into shards of at most *shard_size*, in *folder*, in the place of another cut.
 
     Equal lists make equal shards. Memory is bounded by 32 MiB and what the table of the
-    shards takes, some 1,100 bytes each.
+    shards takes.
 
     Args:
         lines: of the list.

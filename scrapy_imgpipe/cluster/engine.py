@@ -159,7 +159,6 @@ class Engine:
                 self._workers = self._client.nthreads()
             except _gone():
                 raise self._lost() from None
-            self._set_free()
         return {name: n for name, n in self._workers.items() if name not in self._unfit}
 
     def _set_free(self) -> None:
@@ -202,6 +201,7 @@ class Engine:
             number, task = self._ended.get(timeout=seconds)
         except Empty:
             self._check_scheduler()
+            self._set_free()
             return None
         if number not in self._tasks or self._tasks[number] is not task:
             return None  # it was begun anew

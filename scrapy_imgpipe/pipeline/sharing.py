@@ -133,12 +133,12 @@ class Sharing:
         """
         if work.lease is None:
             work.told = None
-        if not self._is_away and work.lease is None:
-            free = new_promise()
-            self._awaited.setdefault(work.fingerprint, []).append((work, free))
-            self._count(stats.AWAITED)
-            self._tend()
-            await free
+            if not self._is_away:
+                free = new_promise()
+                self._awaited.setdefault(work.fingerprint, []).append((work, free))
+                self._count(stats.AWAITED)
+                self._tend()
+                await free
         if self._is_over():
             raise HookFailed(self._workers.given_up or _OVER, "interrupted")
 
